@@ -1,0 +1,35 @@
+"""What every action writes beside its facts: the audit entry and the public change."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from statuspage.models import AuditEntry, Change, Page
+from statuspage.rules.vocabulary import Conflict
+
+
+def audit(
+    session: Session, by: str | None, action: str, object_kind: str, object_id: str, now: datetime, **detail: Any
+) -> None:
+    """Record who did what; ``by`` is an account's id, None for a program."""
+    session.add(
+        AuditEntry(
+            acted_at=now, account_id=by, action=action, object_kind=object_kind, object_id=object_id, detail=detail
+        )
+    )
+
+
+def mark_changed(session: Session, subject_kind: str, subject_id: str, now: datetime) -> None:
+    """Tell every publisher that this subject's public pages are to be written anew.
+
+    The page's row is locked until the commit, so that revisions are visible
+    in their order: a publisher that has seen number 7 has seen number 6.
+    """
+    revision = session.execute(
+        update(Page).values(revision=Page.revision + 1, updated_at=now).returning(Page.revision)
+    ).scalar()
+    if revision is None:
+        raise Conflict("There is no status page yet: please run `statuspage init` first.")
+    session.add(Change(revision=revision, subject_kind=subject_kind, subject_id=subject_id, changed_at=now))

@@ -1,0 +1,125 @@
+"""The database: engine options, the one transaction, the UTC column type."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Connection, DateTime, Dialect, Engine, Table, TypeDecorator, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from statuspage.rules.times import require_utc
+
+BUSY_TIMEOUT_SECONDS = 10
+
+
+class Base(DeclarativeBase):
+    """Every table's parent."""
+
+
+db = SQLAlchemy(model_class=Base, disable_autonaming=True)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A column of aware UTC datetimes; anything else raises ValueError.
+
+    PostgreSQL keeps ``timestamptz``; SQLite keeps the UTC wall time as text.
+    """
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """Choose the column's type for this database."""
+        return dialect.type_descriptor(DateTime(timezone=dialect.name == "postgresql"))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Check a value on its way in."""
+        if value is None:
+            return None
+        require_utc(value)
+        return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Make a value aware on its way out."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def engine_options(database_url: str) -> dict[str, Any]:
+    """Return SQLAlchemy's engine options for this database."""
+    if database_url.startswith("sqlite:"):
+        return {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}}
+    return {
+        "pool_pre_ping": True,
+        "pool_recycle": 1800,
+        # A database that does not answer must not hold a request for minutes.
+        "connect_args": {"connect_timeout": 5, "options": "-c timezone=UTC"},
+    }
+
+
+@event.listens_for(Engine, "connect")
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    if not isinstance(connection, sqlite3.Connection):
+        return
+    # Python's driver would begin transactions by itself, and too late: we do it below.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        # WAL with NORMAL may lose the last commits at a power cut; what was said "posted" must stay.
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+@event.listens_for(Engine, "begin")
+def _begin_sqlite(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        # IMMEDIATE takes the write lock at once: no reader ever fails while turning into a writer.
+        mode = "IMMEDIATE" if connection.get_execution_options().get("statuspage_writes") else "DEFERRED"
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+@contextlib.contextmanager
+def transaction(now: datetime) -> Iterator[Session]:
+    """Run the block in one transaction: commit at its end, roll back if it raises.
+
+    The only place that commits. Any read transaction that is still open is
+    ended first, so that the block sees the present state. Transactions don't
+    nest. Raises ValueError unless ``now`` is an aware UTC datetime.
+    """
+    require_utc(now)
+    session = db.session()
+    if session.info.get("in_transaction"):
+        raise RuntimeError("transactions don't nest: an action calls no other action")
+    session.rollback()
+    session.info["in_transaction"] = True
+    try:
+        session.connection(execution_options={"statuspage_writes": True})
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        session.info["in_transaction"] = False
+
+
+def insert_once(session: Session, table: Table, values: dict[str, Any]) -> bool:
+    """Insert a row unless its unique key is taken; tell whether it was inserted.
+
+    The claim of the house: of any number that try, exactly one succeeds.
+    """
+    dialect = session.get_bind().dialect.name
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    # RETURNING tells on both databases; the row count of an INSERT is not promised by every driver.
+    statement = insert(table).values(**values).on_conflict_do_nothing().returning(*table.primary_key)
+    return session.execute(statement).first() is not None

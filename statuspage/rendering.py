@@ -1,0 +1,46 @@
+"""The Jinja environment of page, feeds and mail, and the filters every template knows."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from statuspage.rules.times import instant_in_words, span_in_words
+from statuspage.rules.vocabulary import LABELS
+
+TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+
+
+def machine_instant(instant: datetime) -> str:
+    """Write an instant for a ``datetime`` attribute: ``2026-11-21T14:30:00Z``."""
+    return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def label(word: str) -> str:
+    """Return a state, stage or role as readers see it."""
+    return LABELS[word]
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "instant": instant_in_words,
+    "machine_instant": machine_instant,
+    "span": span_in_words,
+    "label": label,
+}
+
+
+@cache
+def environment() -> Environment:
+    """Return the environment that knows nothing of requests or sessions."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(["html", "xml", "svg"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(FILTERS)
+    return made

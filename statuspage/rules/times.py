@@ -1,0 +1,57 @@
+"""Instants and spans: checked, parsed and put into words."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_TYPED_INSTANT = re.compile(r"(\d{4})-(\d{2})-(\d{2})[T ](\d{1,2}):(\d{2})(?::\d{2})?(?: ?(?:Z|UTC))?")
+
+
+def require_utc(instant: datetime) -> datetime:
+    """Return the instant unchanged.
+
+    Raises ValueError if it is naive or in another zone than UTC.
+    """
+    if instant.tzinfo is None or instant.utcoffset() != timedelta(0):
+        raise ValueError(f"an aware UTC datetime is needed, not {instant!r}")
+    return instant
+
+
+def parse_typed_instant(text: str) -> datetime | None:
+    """Read ``2026-11-21T14:30`` (also with a space, seconds, Z or UTC) as UTC.
+
+    The form is that of HTML's ``datetime-local`` input. None if it is no
+    instant, or one outside the years 2000 to 2100.
+    """
+    match = _TYPED_INSTANT.fullmatch(text.strip())
+    if match is None:
+        return None
+    try:
+        instant = datetime(*(int(part) for part in match.groups()), tzinfo=UTC)  # type: ignore[misc,arg-type]
+    except ValueError:
+        return None
+    return instant if 2000 <= instant.year <= 2100 else None
+
+
+def typed_instant(instant: datetime) -> str:
+    """Write an instant as HTML's ``datetime-local`` input wants it, in UTC."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M")
+
+
+def instant_in_words(instant: datetime) -> str:
+    """Write an instant for readers: ``21 Nov 2026, 14:30 UTC``."""
+    utc = instant.astimezone(UTC)
+    return f"{utc.day} {utc.strftime('%b %Y, %H:%M')} UTC"
+
+
+def span_in_words(span: timedelta) -> str:
+    """Write a span for readers: ``2 h 10 min``, ``3 d 4 h``, ``45 s``.
+
+    The two largest units at most, rounded down; a negative span reads as zero.
+    """
+    seconds = max(0, int(span.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, hours, days = seconds // 60 % 60, seconds // 3600 % 24, seconds // 86400
+    parts = [(days, "d"), (hours, "h"), (minutes, "min")]
+    first = next(index for index, (count, _) in enumerate(parts) if count)
+    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count)

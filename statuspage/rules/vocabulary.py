@@ -1,0 +1,175 @@
+"""The words of the product: states, stages, kinds, roles, and what breaks a rule."""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import TypeVar
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+class ComponentState(StrEnum):
+    """What a component can be; exactly three. Maintenance is an overlay, not a state."""
+
+    OPERATIONAL = "operational"
+    DEGRADED = "degraded"
+    OUTAGE = "outage"
+
+
+class Stage(StrEnum):
+    """How far an incident has come."""
+
+    INVESTIGATING = "investigating"
+    IDENTIFIED = "identified"
+    MONITORING = "monitoring"
+    RESOLVED = "resolved"
+
+
+class MaintenanceStage(StrEnum):
+    """How far a maintenance window has come (the words of Statuspage's API v2)."""
+
+    SCHEDULED = "scheduled"
+    IN_PROGRESS = "in_progress"
+    VERIFYING = "verifying"
+    COMPLETED = "completed"
+
+
+class MessageKind(StrEnum):
+    """The public messages of an incident, in the order they may come."""
+
+    ACKNOWLEDGE = "acknowledge"
+    UPDATE = "update"
+    RESOLVE = "resolve"
+
+
+class Visibility(StrEnum):
+    """Who may see an incident."""
+
+    PUBLIC = "public"
+    INTERNAL = "internal"
+    DRILL = "drill"
+
+
+class Severity(StrEnum):
+    """How bad an incident is; the brief's table gives their meaning."""
+
+    SEV1 = "SEV1"
+    SEV2 = "SEV2"
+    SEV3 = "SEV3"
+    SEV4 = "SEV4"
+
+
+class Impact(StrEnum):
+    """How customers are told that an incident weighs on them."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class IncidentRole(StrEnum):
+    """The parts people play in one incident."""
+
+    COMMANDER = "commander"
+    TECHNICAL_LEAD = "technical_lead"
+    COMMS_LEAD = "comms_lead"
+    BACKUP = "backup"
+
+
+class AccountRole(StrEnum):
+    """What an account may do, in rising order."""
+
+    VIEWER = "viewer"
+    RESPONDER = "responder"
+    COMMS = "comms"
+    ADMIN = "admin"
+
+    def allows(self, needed: "AccountRole") -> bool:
+        """Tell whether this role includes what ``needed`` may do."""
+        ranks = list(AccountRole)
+        return ranks.index(self) >= ranks.index(needed)
+
+
+class TokenScope(StrEnum):
+    """What an API token may do, in rising order."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
+OPEN_STAGES = (Stage.INVESTIGATING, Stage.IDENTIFIED, Stage.MONITORING)
+
+SEVERITY_MEANINGS: Mapping[Severity, str] = {
+    Severity.SEV1: "product unavailable, data lost, or a security breach",
+    Severity.SEV2: "over 10 % of customers degraded, or a critical function impaired",
+    Severity.SEV3: "a non-critical function, or few customers",
+    Severity.SEV4: "cosmetic or internal",
+}
+
+LABELS: Mapping[str, str] = {
+    ComponentState.OPERATIONAL: "Operational",
+    ComponentState.DEGRADED: "Degraded",
+    ComponentState.OUTAGE: "Outage",
+    Stage.INVESTIGATING: "Investigating",
+    Stage.IDENTIFIED: "Identified",
+    Stage.MONITORING: "Monitoring",
+    Stage.RESOLVED: "Resolved",
+    MaintenanceStage.SCHEDULED: "Scheduled",
+    MaintenanceStage.IN_PROGRESS: "In progress",
+    MaintenanceStage.VERIFYING: "Verifying",
+    MaintenanceStage.COMPLETED: "Completed",
+    IncidentRole.COMMANDER: "Incident commander",
+    IncidentRole.TECHNICAL_LEAD: "Technical lead",
+    IncidentRole.COMMS_LEAD: "Communications lead",
+    IncidentRole.BACKUP: "Backup",
+    AccountRole.VIEWER: "Viewer",
+    AccountRole.RESPONDER: "Responder",
+    AccountRole.COMMS: "Comms",
+    AccountRole.ADMIN: "Administrator",
+    Impact.HIGH: "High",
+    Impact.MEDIUM: "Medium",
+    Impact.LOW: "Low",
+}
+
+PAGE_STATE_WORDS: Mapping[ComponentState, str] = {
+    ComponentState.OPERATIONAL: "All systems operational",
+    ComponentState.DEGRADED: "Some systems are degraded",
+    ComponentState.OUTAGE: "Some systems are down",
+}
+
+
+def worst_state(states: Iterable[ComponentState]) -> ComponentState:
+    """Return the worst of the states; operational when there are none."""
+    ranks = list(ComponentState)
+    return max(states, key=ranks.index, default=ComponentState.OPERATIONAL)
+
+
+class RuleBroken(Exception):
+    """Input that can't be accepted; nothing was changed.
+
+    ``errors`` maps a field's name to one sentence for the person who typed it.
+    The empty name stands for the form as a whole.
+    """
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{field}: {text}" for field, text in errors.items()))
+        self.errors = dict(errors)
+
+
+class Conflict(Exception):
+    """A request that came too late or out of order; nothing was changed."""
+
+
+class NotFound(Exception):
+    """Something named that does not exist."""
+
+
+def choose(kind: type[Choice], text: str, field: str, sentence: str) -> Choice:
+    """Return the member of ``kind`` that the text names.
+
+    Raises RuleBroken with ``sentence`` beside ``field`` if there is none.
+    """
+    try:
+        return kind(text)
+    except ValueError:
+        raise RuleBroken({field: sentence}) from None

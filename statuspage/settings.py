@@ -1,0 +1,295 @@
+"""Every setting in one table: name, default, what it is for; checked at start.
+
+A setting comes from the environment variable of its name, or from the file
+that ``NAME_FILE`` points to (for secrets).
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from email_validator import EmailNotValidError, validate_email
+
+SECRET_KEY_MINIMUM = 32
+SENDGRID_DEFAULT_URL = "https://api.sendgrid.com"
+
+
+class SettingsError(Exception):
+    """A setting is wrong or half-given; the message is one sentence naming it."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table."""
+
+    name: str
+    default: str
+    help: str
+
+
+SETTINGS = (
+    Setting("DATA_DIR", "var", "Folder for the embedded database, the published site and mails kept as files."),
+    Setting(
+        "DATABASE_URL",
+        "sqlite:///<DATA_DIR>/statuspage.db",
+        "Where the data lives: `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/NAME`.",
+    ),
+    Setting(
+        "SECRET_KEY",
+        "made and kept in DATA_DIR",
+        "Signs sessions and links in mails; at least 32 characters. Demanded with PostgreSQL.",
+    ),
+    Setting(
+        "SECRET_KEY_FALLBACKS",
+        "",
+        "Earlier values of SECRET_KEY, separated by commas: links in mails already sent go on working.",
+    ),
+    Setting(
+        "PUBLIC_URL",
+        "http://127.0.0.1:<PORT>",
+        "Address that readers use, without a path. Requests for another host are refused.",
+    ),
+    Setting("HOST", "127.0.0.1", "Address the web server listens on."),
+    Setting("PORT", "8000", "Port the web server listens on."),
+    Setting("WEB_WORKERS", "1", "Number of web server processes."),
+    Setting(
+        "TRUSTED_PROXIES",
+        "0",
+        "Number of proxies in front of the web server whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+    ),
+    Setting("MAIL_FROM", "status@localhost", "Sender of every mail: `status@example.com` or `Name <status@…>`."),
+    Setting("SENDGRID_API_KEY", "", "Sends mail through SendGrid; demands MAIL_FROM."),
+    Setting(
+        "SENDGRID_URL",
+        SENDGRID_DEFAULT_URL,
+        "Base address of SendGrid's API: the EU region (`https://api.eu.sendgrid.com`) or a test sink.",
+    ),
+    Setting(
+        "SMTP_URL",
+        "",
+        "Sends mail by SMTP: `smtp://USER:PASSWORD@HOST:587?starttls=required` or `smtps://…`; demands MAIL_FROM.",
+    ),
+    Setting("ADMIN_EMAIL", "admin@example.com", "E-mail address of the first administrator."),
+    Setting("ADMIN_PASSWORD", "made and printed once", "Password of the first administrator."),
+)
+
+
+@dataclass(frozen=True)
+class SmtpServer:
+    """Where and how to hand over mail by SMTP."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    tls: str
+    """``implicit`` (smtps), ``required`` (STARTTLS demanded) or ``none``."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings, checked."""
+
+    data_dir: Path
+    database_url: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    secret_key_fallbacks: tuple[str, ...] = field(repr=False)
+    public_url: str
+    host: str
+    port: int
+    web_workers: int
+    trusted_proxies: int
+    mail_from: str
+    sendgrid_api_key: str = field(repr=False)
+    sendgrid_url: str
+    smtp: SmtpServer | None
+    admin_email: str
+    admin_password: str = field(repr=False)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is a SQLite file."""
+        return self.database_url.startswith("sqlite:")
+
+    @property
+    def site_dir(self) -> Path:
+        """The published folder."""
+        return self.data_dir / "site"
+
+    @property
+    def outbox_dir(self) -> Path:
+        """Where mails are kept as files when no mail provider is set."""
+        return self.data_dir / "outbox"
+
+    @property
+    def public_host(self) -> str:
+        """Host name of PUBLIC_URL, without the port."""
+        return urlsplit(self.public_url).hostname or ""
+
+    @property
+    def secure(self) -> bool:
+        """Whether readers come by HTTPS."""
+        return self.public_url.startswith("https://")
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Read and check every setting; make DATA_DIR and, where allowed, the secret key.
+
+    Raises SettingsError with one sentence naming the setting.
+    """
+    given = {setting.name: _read(setting.name, environ) for setting in SETTINGS}
+    data_dir = Path(given["DATA_DIR"] or "var").absolute()
+    database_url = _database_url(given["DATABASE_URL"], data_dir)
+    port = _number("PORT", given["PORT"] or "8000", 1, 65535)
+    mail_from = _mail_from(given["MAIL_FROM"])
+    smtp = _smtp(given["SMTP_URL"])
+    _check_mail(given, smtp)
+    return Settings(
+        data_dir=_make_folder(data_dir),
+        database_url=database_url,
+        secret_key=_secret_key(given["SECRET_KEY"], data_dir, database_url),
+        secret_key_fallbacks=tuple(key.strip() for key in given["SECRET_KEY_FALLBACKS"].split(",") if key.strip()),
+        public_url=_base_url("PUBLIC_URL", given["PUBLIC_URL"] or f"http://127.0.0.1:{port}"),
+        host=given["HOST"] or "127.0.0.1",
+        port=port,
+        web_workers=_number("WEB_WORKERS", given["WEB_WORKERS"] or "1", 1, 64),
+        trusted_proxies=_number("TRUSTED_PROXIES", given["TRUSTED_PROXIES"] or "0", 0, 10),
+        mail_from=mail_from,
+        sendgrid_api_key=given["SENDGRID_API_KEY"],
+        sendgrid_url=_base_url("SENDGRID_URL", given["SENDGRID_URL"] or SENDGRID_DEFAULT_URL),
+        smtp=smtp,
+        admin_email=_address("ADMIN_EMAIL", given["ADMIN_EMAIL"] or "admin@example.com"),
+        admin_password=given["ADMIN_PASSWORD"],
+    )
+
+
+def _read(name: str, environ: Mapping[str, str]) -> str:
+    value, file = environ.get(name, ""), environ.get(f"{name}_FILE", "")
+    if value and file:
+        raise SettingsError(f"{name} and {name}_FILE are both set: please keep one.")
+    if not file:
+        return value.strip()
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name}_FILE can't be read: {error}.") from None
+
+
+def _number(name: str, text: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        raise SettingsError(f"{name} must be a whole number from {least} to {most}, not {text!r}.")
+    return int(text)
+
+
+def _make_folder(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"DATA_DIR can't be made: {error}.") from None
+    return folder
+
+
+def _database_url(text: str, data_dir: Path) -> str:
+    if not text:
+        return f"sqlite:///{data_dir / 'statuspage.db'}"
+    scheme = text.partition(":")[0]
+    if scheme == "sqlite":
+        return text
+    if scheme in ("postgresql", "postgres", "postgresql+psycopg"):
+        # SQLAlchemy's name for the psycopg 3 driver, which is the one installed.
+        return "postgresql+psycopg" + text[len(scheme) :]
+    raise SettingsError("DATABASE_URL must begin with sqlite:/// or postgresql://.")
+
+
+def _secret_key(text: str, data_dir: Path, database_url: str) -> str:
+    if text:
+        if len(text) < SECRET_KEY_MINIMUM:
+            raise SettingsError(f"SECRET_KEY must have at least {SECRET_KEY_MINIMUM} characters.")
+        return text
+    if not database_url.startswith("sqlite:"):
+        raise SettingsError("SECRET_KEY must be set when DATABASE_URL is PostgreSQL.")
+    return kept_secret(data_dir / "secret_key")
+
+
+def kept_secret(file: Path) -> str:
+    """Return the secret in this file; make it, readable by the owner only, when absent."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # Exclusive creation under another name, then a link: two starts at once agree on one key.
+        temporary = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
+        if not file.exists():
+            temporary.touch(mode=0o600)
+            temporary.write_text(secrets.token_hex(32), encoding="ascii")
+            try:
+                file.hardlink_to(temporary)
+            except FileExistsError:
+                pass
+            finally:
+                temporary.unlink()
+        secret = file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"SECRET_KEY is not set and can't be kept in DATA_DIR: {error}.") from None
+    if len(secret) < SECRET_KEY_MINIMUM:
+        raise SettingsError(f"SECRET_KEY kept in {file} is damaged: please restore it or remove the file.")
+    return secret
+
+
+def _base_url(name: str, text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        fine = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/")
+        fine = fine and not (parts.query or parts.fragment or parts.username) and (parts.port or 1) > 0
+    except ValueError:
+        fine = False
+    if not fine:
+        raise SettingsError(f"{name} must be an address such as https://status.example.com, without a path.")
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def _address(name: str, text: str) -> str:
+    try:
+        return validate_email(text, check_deliverability=False, test_environment=True).normalized.lower()
+    except EmailNotValidError:
+        raise SettingsError(f"{name} must be an e-mail address, not {text!r}.") from None
+
+
+def _mail_from(text: str) -> str:
+    if not text:
+        return "status@localhost"
+    try:
+        validate_email(text, check_deliverability=False, allow_display_name=True, test_environment=True)
+    except EmailNotValidError:
+        raise SettingsError(
+            "MAIL_FROM must be an e-mail address such as status@example.com or Name <status@example.com>."
+        ) from None
+    return text
+
+
+def _check_mail(given: Mapping[str, str], smtp: SmtpServer | None) -> None:
+    if given["SENDGRID_API_KEY"] and smtp is not None:
+        raise SettingsError("SENDGRID_API_KEY and SMTP_URL are both set: please keep one.")
+    for name in ("SENDGRID_API_KEY", "SMTP_URL"):
+        if given[name] and not given["MAIL_FROM"]:
+            raise SettingsError(f"MAIL_FROM must be set together with {name}.")
+    if given["SENDGRID_URL"] and not given["SENDGRID_API_KEY"]:
+        raise SettingsError("SENDGRID_API_KEY must be set together with SENDGRID_URL.")
+
+
+def _smtp(text: str) -> SmtpServer | None:
+    if not text:
+        return None
+    sentence = "SMTP_URL must look like smtp://USER:PASSWORD@HOST:587?starttls=required or smtps://…"
+    try:
+        parts = urlsplit(text)
+        query = parse_qs(parts.query, strict_parsing=bool(parts.query))
+        port = parts.port or (465 if parts.scheme == "smtps" else 587)
+    except ValueError:
+        raise SettingsError(f"{sentence}.") from None
+    starttls = query.pop("starttls", ["none"])
+    fine = parts.scheme in ("smtp", "smtps") and parts.hostname and parts.path in ("", "/")
+    if not fine or query or starttls not in (["none"], ["required"]) or bool(parts.username) != bool(parts.password):
+        raise SettingsError(f"{sentence}.")
+    tls = "implicit" if parts.scheme == "smtps" else starttls[0]
+    return SmtpServer(parts.hostname or "", port, unquote(parts.username or ""), unquote(parts.password or ""), tls)

@@ -1,0 +1,1 @@
+"""What anonymous readers get: finished files, written once."""

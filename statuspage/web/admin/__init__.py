@@ -1,0 +1,1 @@
+"""What an administrator sets up: components, people, wording, the page."""

@@ -1,0 +1,102 @@
+"""Short ways to the situations that tests begin with; each goes through the real actions."""
+
+import itertools
+from datetime import datetime, timedelta
+
+from statuspage.actions import components, incidents, people
+from statuspage.db import db
+from statuspage.models import Incident
+from statuspage.rules import messages
+from statuspage.rules.times import typed_instant
+from statuspage.rules.vocabulary import AccountRole, ComponentState, MessageKind, Severity, Visibility
+
+PASSWORD = "correct horse battery"
+
+_numbers = itertools.count(1)
+
+
+def nonce() -> str:
+    """Return a form's nonce that no other form has."""
+    return f"nonce-{next(_numbers)}"
+
+
+def page(now: datetime, name: str = "Larkspur") -> str:
+    return components.create_page(name, "Etc/UTC", now)
+
+
+def account(now: datetime, role: AccountRole = AccountRole.COMMS, email: str = "") -> str:
+    return people.add_account(email or f"person{next(_numbers)}@example.com", "Ada", role, PASSWORD, now)
+
+
+def component(now: datetime, name: str = "Sign-in", group_id: str = "") -> str:
+    return components.create_component(name, "", group_id, None, now)
+
+
+def typed(kind: MessageKind, now: datetime, **changes: str) -> dict[str, str]:
+    """Return what a writer might type into the form of this kind."""
+    by = typed_instant(now + timedelta(minutes=30))
+    fields = {
+        MessageKind.ACKNOWLEDGE: {
+            "affected": "Signing in",
+            "symptoms": "Signing in may fail.",
+            "next_update_by": by,
+            "impact": "high",
+            "stage": "investigating",
+            "started_at": typed_instant(now - timedelta(minutes=10)),
+        },
+        MessageKind.UPDATE: {
+            "affected": "Signing in is still slow.",
+            "being_done": "We are undoing this morning's change.",
+            "next_update_by": by,
+            "stage": "identified",
+            "expected_resolution": "",
+        },
+        MessageKind.RESOLVE: {
+            "affected": "Signing in",
+            "experienced": "Signing in failed for some customers.",
+            "what_happened": "A change overloaded sign-in. We have undone it.",
+            "resolved_at": typed_instant(now),
+            "follow_up": "",
+            "apology": "We are sorry.",
+            "help": "",
+        },
+    }
+    return fields[kind] | changes
+
+
+def draft(kind: MessageKind, now: datetime, **changes: str) -> messages.Draft:
+    return messages.parse(kind, typed(kind, now, **changes), now)
+
+
+def declared(
+    by: str,
+    states: dict[str, ComponentState],
+    now: datetime,
+    *,
+    title: str = "Sign-in fails",
+    severity: Severity = Severity.SEV1,
+    visibility: Visibility = Visibility.PUBLIC,
+) -> str:
+    """Return the id of an incident that nobody has told the public about yet."""
+    declaration = incidents.Declaration(title, severity, states, {}, visibility)
+    return incidents.declare(declaration, nonce(), by, now)
+
+
+def acknowledged(by: str, states: dict[str, ComponentState], now: datetime, **about: str) -> str:
+    """Return the id of an incident whose first public message is posted."""
+    incident_id = declared(by, states, now, **about)
+    post(MessageKind.ACKNOWLEDGE, incident_id, states, by, now)
+    return incident_id
+
+
+def post(
+    kind: MessageKind, incident_id: str, states: dict[str, ComponentState], by: str, now: datetime, **changes: str
+) -> str:
+    """Post a message as a writer who sees the newest version; return the update's id."""
+    version = db.session.get_one(Incident, incident_id, populate_existing=True).version
+    action = {
+        MessageKind.ACKNOWLEDGE: incidents.acknowledge,
+        MessageKind.UPDATE: incidents.post_update,
+        MessageKind.RESOLVE: incidents.resolve,
+    }[kind]
+    return action(incident_id, incidents.Post(draft(kind, now, **changes), states, version), nonce(), by, now)

@@ -1,0 +1,105 @@
+"""What most tests stand on: settings, a migrated database of each kind, an application."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import create_engine, text
+
+from statuspage import schema
+from statuspage.app import create_app
+from statuspage.db import Base, db
+from statuspage.settings import Settings, load
+from tests import servers
+
+NOW = datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
+
+
+def unavailable(reason: str) -> None:
+    """Skip a test whose server is not installed; where CI=true that is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def now() -> datetime:
+    return NOW
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated empty SQLite file, to be copied for each test."""
+    file = tmp_path_factory.mktemp("migrated") / "statuspage.db"
+    engine = create_engine(f"sqlite:///{file}")
+    schema.migrate(engine)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    engine.dispose()
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """A PostgreSQL server of this test process; the address of its empty database."""
+    programs = servers.postgresql_programs()
+    if programs is None:
+        unavailable("PostgreSQL is not installed: install Debian's package postgresql (or any with initdb and pg_ctl)")
+        raise AssertionError
+    with servers.postgresql(programs) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgresql_server: str) -> str:
+    engine = create_engine(postgresql_server.replace("postgresql:", "postgresql+psycopg:", 1))
+    schema.migrate(engine)
+    engine.dispose()
+    return postgresql_server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A migrated database without rows, of each kind in turn."""
+    if request.param == "sqlite":
+        file = tmp_path / "statuspage.db"
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), file)
+        yield f"sqlite:///{file}"
+        return
+    url: str = request.getfixturevalue("migrated_postgresql")
+    yield url
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:", 1))
+    tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+    with engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+    engine.dispose()
+
+
+@pytest.fixture
+def environ(database_url: str, tmp_path: Path) -> dict[str, str]:
+    """The environment variables of a test's installation."""
+    return {
+        "DATABASE_URL": database_url,
+        "DATA_DIR": str(tmp_path / "var"),
+        "SECRET_KEY": "a key for the tests, long enough to be taken",
+        "PUBLIC_URL": "http://status.example.com",
+    }
+
+
+@pytest.fixture
+def settings(environ: dict[str, str]) -> Settings:
+    return load(environ)
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """An application on a migrated database without rows, its context open."""
+    made = create_app(settings)
+    with made.app_context():
+        yield made
+        db.session.remove()
+        db.engine.dispose()
