@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -21,6 +22,8 @@ from statuspage.rules.vocabulary import AccountRole, Conflict, NotFound, RuleBro
 
 # OWASP's password storage cheat sheet: argon2id with 19 MiB, 2 passes, 1 lane.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+# Each verification takes 19 MiB: a crowd at the sign-in form must not exhaust the memory.
+_HASHING_AT_ONCE = threading.BoundedSemaphore(4)
 
 PASSWORD_LEAST, PASSWORD_MOST_BYTES = 12, 1024
 SESSION_LIFETIME = timedelta(hours=12)
@@ -46,7 +49,7 @@ def check_email(text: str) -> str:
         raise RuleBroken({"email": "This e-mail address is too long."})
     try:
         # RFC 5321 lengths and RFC 5322 dot-atoms; no look-up: it would tell strangers' addresses to the DNS.
-        checked = validate_email(text, check_deliverability=False, allow_smtputf8=False)
+        checked = validate_email(text, check_deliverability=False, allow_smtputf8=False, strict=True)
     except EmailNotValidError:
         raise RuleBroken({"email": "Please give one e-mail address, like name@example.com."}) from None
     return checked.ascii_email or checked.normalized
@@ -243,6 +246,7 @@ def _matches(hashed: str, password: str) -> bool:
     if len(password.encode()) > PASSWORD_MOST_BYTES:
         return False
     try:
-        return _HASHER.verify(hashed, password)
+        with _HASHING_AT_ONCE:
+            return _HASHER.verify(hashed, password)
     except (VerificationError, InvalidHashError):
         return False

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from statuspage.rules.times import instant_in_words, parse_typed_instant, require_utc, span_in_words
+from statuspage.rules.times import (
+    instant_in_words,
+    parse_typed_instant,
+    require_utc,
+    span_in_words,
+    typed_instant,
+)
 from statuspage.rules.vocabulary import LABELS, OPEN_STAGES, Impact, MessageKind, RuleBroken, Stage
 
 FieldKind = Literal["line", "paragraph", "instant", "choice"]
@@ -192,6 +198,24 @@ def placeholders(kind: MessageKind) -> dict[str, bool]:
     return names | {name: name == "duration" for name in COMPUTED[kind]}
 
 
+def defaults(
+    kind: MessageKind, known: Mapping[str, str], next_update: timedelta, stage: Stage, now: datetime
+) -> dict[str, str]:
+    """Return what the form of this kind opens with, as it would be typed.
+
+    ``known`` holds what earlier messages said, by field. The next update is
+    promised ``next_update`` from now.
+    """
+    fresh = {
+        "next_update_by": typed_instant(now + next_update),
+        "resolved_at": typed_instant(now),
+        "stage": stage.value,
+        "apology": "We are sorry for the trouble this caused.",
+    }
+    names = [field.name for field in FIELDS[kind]]
+    return {name: fresh.get(name) or known.get(name, "") for name in names}
+
+
 def check_template(kind: MessageKind, template: str) -> str:
     """Return the template with its line ends made plain.
 
@@ -266,6 +290,28 @@ def parse(kind: MessageKind, typed: Mapping[str, str], now: datetime) -> Draft:
     if errors:
         raise RuleBroken(errors)
     return Draft(kind, values)
+
+
+def sketch(kind: MessageKind, typed: Mapping[str, str], now: datetime) -> Draft:
+    """Return a draft of what was typed so far, for the live preview.
+
+    What is missing or wrong shows as its label in square brackets; instants
+    fall back to ``now``.
+    """
+    require_utc(now)
+    values: dict[str, str | datetime | None] = {}
+    for field in FIELDS[kind]:
+        try:
+            values[field.name] = _parse_field(field, typed.get(field.name, ""))
+        except RuleBroken:
+            values[field.name] = _stand_in(field, now)
+    return Draft(kind, values)
+
+
+def _stand_in(field: Field, now: datetime) -> str | datetime:
+    if field.kind == "instant":
+        return now
+    return field.choices[0][0] if field.kind == "choice" else f"[{field.label}]"
 
 
 def _parse_field(field: Field, text: str) -> str | datetime | None:

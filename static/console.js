@@ -1,0 +1,68 @@
+// Enhances the console; every page works without it.
+"use strict";
+document.documentElement.classList.add("js");
+
+// Countdowns: "in 12 min", "3 min late".
+function words(seconds) {
+  const s = Math.floor(Math.abs(seconds));
+  if (s < 60) return `${s} s`;
+  const parts = [[Math.floor(s / 86400), "d"], [Math.floor(s / 3600) % 24, "h"], [Math.floor(s / 60) % 60, "min"]];
+  const first = parts.findIndex(([count]) => count > 0);
+  return parts.slice(first, first + 2).filter(([count]) => count > 0).map(([count, unit]) => `${count} ${unit}`).join(" ");
+}
+function tick() {
+  for (const clock of document.querySelectorAll("[data-until]")) {
+    const left = (new Date(clock.dataset.until) - Date.now()) / 1000;
+    const text = left >= 0 ? `in ${words(left)}` : `${words(left)} late`;
+    if (clock.textContent !== text) clock.textContent = text;
+    const box = clock.closest(".clock, .owed");
+    if (box) box.toggleAttribute("data-late", left < 0);
+  }
+}
+tick();
+setInterval(tick, 1000);
+
+// What is wrong is said first, to eyes and screen readers alike.
+document.getElementById("errors")?.focus();
+
+// Times are typed in UTC; the writer's own clock is shown beside them.
+for (const input of document.querySelectorAll("input[data-utc]")) {
+  const note = document.createElement("p");
+  note.className = "local";
+  const show = () => {
+    const instant = new Date(`${input.value}Z`);
+    note.textContent = Number.isNaN(instant.getTime()) ? "" : `${instant.toLocaleString([], { dateStyle: "medium", timeStyle: "short" })} your time`;
+  };
+  input.insertAdjacentElement("afterend", note);
+  input.addEventListener("input", show);
+  show();
+}
+
+// The preview follows the typing.
+const form = document.querySelector("form[data-preview]");
+const preview = document.getElementById("preview");
+if (form && preview) {
+  let timer, running;
+  const refresh = async () => {
+    running?.abort();
+    running = new AbortController();
+    try {
+      const answer = await fetch(form.dataset.preview, { method: "POST", body: new URLSearchParams(new FormData(form)), signal: running.signal });
+      if (!answer.ok) return;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.getElementById("preview");
+      const open = [...preview.querySelectorAll("details")].map((each) => each.open);
+      if (fresh) preview.replaceChildren(...fresh.childNodes);
+      preview.querySelectorAll("details").forEach((each, index) => { each.open = open[index] ?? each.open; });
+    } catch (error) {
+      if (error.name !== "AbortError") console.warn("no preview", error);
+    }
+  };
+  form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(refresh, 300); });
+  // A double click is one message: the server sees to it, this spares the second request.
+  form.addEventListener("submit", (event) => {
+    if (event.submitter?.classList.contains("no-script")) return;
+    for (const button of form.querySelectorAll("button")) setTimeout(() => { button.disabled = true; });
+  });
+  addEventListener("pageshow", () => { for (const button of form.querySelectorAll("button")) button.disabled = false; });
+}

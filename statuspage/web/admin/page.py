@@ -1,0 +1,43 @@
+"""The page's own settings: name, time zone, support address."""
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from sqlalchemy import select
+
+from statuspage import clock
+from statuspage.actions import components
+from statuspage.db import db
+from statuspage.models import Page
+from statuspage.rules.vocabulary import AccountRole, RuleBroken
+from statuspage.web import access
+from statuspage.web.forms import typed
+
+blueprint = Blueprint("admin_page", __name__, url_prefix="/admin/page")
+
+
+@blueprint.get("/")
+@access.needs(AccountRole.ADMIN)
+def show() -> ResponseReturnValue:
+    """Show the page's settings."""
+    page = db.session.execute(select(Page)).scalar_one()
+    values = {"name": page.name, "time_zone": page.time_zone, "support_url": page.support_url}
+    return render_template("admin/page.html", typed=values, errors={})
+
+
+@blueprint.post("/")
+@access.needs(AccountRole.ADMIN)
+def edit() -> ResponseReturnValue:
+    """Change the page's settings."""
+    form = request.form
+    try:
+        components.edit_page(
+            form.get("name", ""),
+            form.get("time_zone", ""),
+            form.get("support_url", ""),
+            current_user.id,
+            clock.now(),
+        )
+    except RuleBroken as broken:
+        return render_template("admin/page.html", typed=typed(), errors=broken.errors), 422
+    return redirect(url_for("admin_page.show", saved=1), 303)

@@ -1,0 +1,81 @@
+"""People: invite, change role, disable."""
+
+from flask import Blueprint, current_app, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from sqlalchemy import select
+
+from statuspage import clock
+from statuspage.actions import people
+from statuspage.db import db
+from statuspage.links import Purpose, make_token
+from statuspage.models import Account
+from statuspage.rules.vocabulary import AccountRole, Conflict, RuleBroken, choose
+from statuspage.settings import Settings
+from statuspage.web import access
+from statuspage.web.forms import typed
+
+blueprint = Blueprint("admin_people", __name__, url_prefix="/admin/people")
+
+
+@blueprint.get("/")
+@access.needs(AccountRole.ADMIN)
+def index() -> ResponseReturnValue:
+    """List the accounts and the form that invites somebody."""
+    return _page({"role": AccountRole.COMMS.value}, {})
+
+
+@blueprint.post("/")
+@access.needs(AccountRole.ADMIN)
+def invite() -> ResponseReturnValue:
+    """Invite somebody: they choose their own password."""
+    form = request.form
+    try:
+        role = choose(AccountRole, form.get("role", ""), "role", "Please choose a role.")
+        people.invite(form.get("email", ""), form.get("name", ""), role, current_user.id, clock.now())
+    except RuleBroken as broken:
+        return _page(typed(), broken.errors), 422
+    return redirect(url_for("admin_people.index"), 303)
+
+
+@blueprint.post("/<account_id>")
+@access.needs(AccountRole.ADMIN)
+def edit(account_id: str) -> ResponseReturnValue:
+    """Give somebody another role."""
+    try:
+        role = choose(AccountRole, request.form.get("role", ""), "", "Please choose a role.")
+        people.edit_account(account_id, role, current_user.id, clock.now())
+    except RuleBroken as broken:
+        return _page({}, broken.errors), 422
+    except Conflict as conflict:
+        return _page({}, {"": str(conflict)}), 409
+    return redirect(url_for("admin_people.index"), 303)
+
+
+@blueprint.post("/<account_id>/disable")
+@access.needs(AccountRole.ADMIN)
+def disable(account_id: str) -> ResponseReturnValue:
+    """Shut somebody out."""
+    try:
+        people.disable_account(account_id, current_user.id, clock.now())
+    except Conflict as conflict:
+        return _page({}, {"": str(conflict)}), 409
+    return redirect(url_for("admin_people.index"), 303)
+
+
+def _page(values: dict[str, str], errors: dict[str, str]) -> str:
+    settings: Settings = current_app.config["STATUSPAGE"]
+    accounts = db.session.scalars(select(Account).order_by(Account.name)).all()
+    invitations = {
+        account.id: f"{settings.public_url}/invitation/{make_token(settings, Purpose.INVITATION, account.id)}"
+        for account in accounts
+        if not account.password_hash and account.disabled_at is None
+    }
+    return render_template(
+        "admin/people.html",
+        typed=values,
+        errors=errors,
+        accounts=accounts,
+        invitations=invitations,
+        roles=list(AccountRole),
+    )

@@ -1,0 +1,37 @@
+"""The board: what is open, and the way to declare something."""
+
+from flask import Blueprint, render_template
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
+
+from statuspage import clock
+from statuspage.db import db
+from statuspage.models import Component, Incident
+from statuspage.rules.vocabulary import AccountRole, Stage, worst_state
+from statuspage.web import access
+
+blueprint = Blueprint("console", __name__, url_prefix="/console")
+
+RECENT = 10
+
+
+@blueprint.get("/")
+@access.needs(AccountRole.VIEWER)
+def board() -> ResponseReturnValue:
+    """Show open incidents, the soonest promise first, and the latest resolved ones."""
+    with_components = selectinload(Incident.components)
+    opened = db.session.scalars(select(Incident).options(with_components).where(Incident.stage != Stage.RESOLVED)).all()
+    resolved = db.session.scalars(
+        select(Incident).where(Incident.stage == Stage.RESOLVED).order_by(Incident.started_at.desc()).limit(RECENT)
+    ).all()
+    components = db.session.scalars(select(Component).where(Component.archived_at.is_(None))).all()
+    now = clock.now()
+    return render_template(
+        "console/board.html",
+        opened=sorted(opened, key=lambda incident: incident.next_update_by or now),
+        resolved=resolved,
+        components=components,
+        page_state=worst_state(component.state for component in components),
+        now=now,
+    )

@@ -1,0 +1,120 @@
+"""Declare an incident, and see it."""
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from sqlalchemy import select
+
+from statuspage import clock
+from statuspage.actions import incidents
+from statuspage.db import db
+from statuspage.models import Account, Component, ComponentGroup
+from statuspage.rules.messages import check_title
+from statuspage.rules.policy import DEFAULT_POLICIES
+from statuspage.rules.vocabulary import (
+    SEVERITY_MEANINGS,
+    AccountRole,
+    ComponentState,
+    IncidentRole,
+    RuleBroken,
+    Severity,
+    Visibility,
+    choose,
+)
+from statuspage.web import access
+from statuspage.web.forms import STALE, StaleForm, form_token, posted_nonce, typed
+
+blueprint = Blueprint("incidents", __name__, url_prefix="/console/incidents")
+
+
+@blueprint.get("/new")
+@access.needs(AccountRole.RESPONDER)
+def new() -> ResponseReturnValue:
+    """Show the form that starts the clock."""
+    return _form({"role_comms_lead": current_user.id}, {})
+
+
+def declare_again() -> ResponseReturnValue:
+    """Show the posted form again, because its token was not taken."""
+    return _form(typed(), {"": STALE}), 403
+
+
+@blueprint.post("/new")
+@access.needs(AccountRole.RESPONDER)
+def declare() -> ResponseReturnValue:
+    """Declare the incident; the next page asks for the first public message."""
+    try:
+        incident_id = incidents.declare(_declaration(), posted_nonce(), current_user.id, clock.now())
+    except StaleForm:
+        return declare_again()
+    except RuleBroken as broken:
+        return _form(typed(), broken.errors), 422
+    return redirect(url_for("messages.room", incident_id=incident_id), 303)
+
+
+declare.keep_typed = declare_again  # type: ignore[attr-defined]
+
+
+def posted_states() -> dict[str, ComponentState]:
+    """Return the component states of the posted form; components left at "not affected" are not in it."""
+    states = {}
+    for name, value in request.form.items():
+        if name.startswith("state_") and value:
+            states[name.removeprefix("state_")] = choose(
+                ComponentState, value, "components", "Please choose one of the three states."
+            )
+    return states
+
+
+def grouped_components() -> list[tuple[str, list[Component]]]:
+    """Return the page's components under their groups' names, in the page's order."""
+    groups = db.session.scalars(select(ComponentGroup).order_by(ComponentGroup.position)).all()
+    components = db.session.scalars(
+        select(Component).where(Component.archived_at.is_(None)).order_by(Component.position)
+    ).all()
+    named = [(group.name, [each for each in components if each.group_id == group.id]) for group in groups]
+    return [(name, each) for name, each in [*named, ("", [c for c in components if c.group_id is None])] if each]
+
+
+def _declaration() -> incidents.Declaration:
+    """Check the whole form at once, so that every mistake is told at once."""
+    errors: dict[str, str] = {}
+    severity, states = Severity.SEV1, {}
+    try:
+        severity = choose(Severity, request.form.get("severity", ""), "severity", "Please choose a severity.")
+    except RuleBroken as broken:
+        errors |= broken.errors
+    try:
+        states = posted_states()
+    except RuleBroken as broken:
+        errors |= broken.errors
+    title = request.form.get("title", "")
+    try:
+        check_title(title)
+    except RuleBroken as broken:
+        errors |= broken.errors
+    if not states:
+        errors.setdefault("components", "Please choose at least one affected component and its state.")
+    if errors:
+        raise RuleBroken(errors)
+    roles = {role: request.form.get(f"role_{role.value}", "") for role in IncidentRole}
+    visibility = Visibility.INTERNAL if request.form.get("visibility") == "internal" else Visibility.PUBLIC
+    return incidents.Declaration(
+        title, severity, states, {role: holder for role, holder in roles.items() if holder}, visibility
+    )
+
+
+def _form(values: dict[str, str], errors: dict[str, str]) -> str:
+    people = db.session.scalars(
+        select(Account).where(Account.disabled_at.is_(None), Account.role != AccountRole.VIEWER).order_by(Account.name)
+    ).all()
+    return render_template(
+        "console/declare.html",
+        typed=values,
+        errors=errors,
+        form_token=form_token(),
+        severities=[(severity, SEVERITY_MEANINGS[severity], DEFAULT_POLICIES[severity]) for severity in Severity],
+        groups=grouped_components(),
+        roles=list(IncidentRole),
+        people_options=[(person.id, person.name) for person in people],
+    )

@@ -1,0 +1,189 @@
+"""The incident room: what happened so far, and the form of the next public message."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from flask import Blueprint, current_app, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from statuspage import clock
+from statuspage.actions import incidents
+from statuspage.actions.templates import template_for
+from statuspage.db import db
+from statuspage.models import Incident, Page, Subscriber
+from statuspage.rules import messages
+from statuspage.rules.policy import DEFAULT_POLICIES, UNOWED_NEXT_UPDATE
+from statuspage.rules.times import typed_instant
+from statuspage.rules.vocabulary import (
+    AccountRole,
+    ComponentState,
+    Conflict,
+    Impact,
+    MessageKind,
+    NotFound,
+    RuleBroken,
+    Severity,
+)
+from statuspage.site import publisher
+from statuspage.web import access
+from statuspage.web.console import preview
+from statuspage.web.console.incidents import grouped_components, posted_states
+from statuspage.web.forms import STALE, StaleForm, form_token, posted_nonce, posted_version, typed
+
+blueprint = Blueprint("messages", __name__, url_prefix="/console/incidents")
+
+Post = Callable[[str, incidents.Post, str, str, datetime], str]
+ACTIONS: Mapping[MessageKind, Post] = {
+    MessageKind.ACKNOWLEDGE: incidents.acknowledge,
+    MessageKind.UPDATE: incidents.post_update,
+    MessageKind.RESOLVE: incidents.resolve,
+}
+# The likeliest word for the impact; the writer may choose another.
+IMPACT_OF = {
+    Severity.SEV1: Impact.HIGH,
+    Severity.SEV2: Impact.MEDIUM,
+    Severity.SEV3: Impact.LOW,
+    Severity.SEV4: Impact.LOW,
+}
+
+
+@blueprint.get("/<incident_id>")
+@access.needs(AccountRole.VIEWER)
+def room(incident_id: str) -> ResponseReturnValue:
+    """Show the incident with the message it owes next already open."""
+    incident = _get(incident_id)
+    kind = MessageKind.ACKNOWLEDGE if incident.last_posted_at is None else MessageKind.UPDATE
+    return _show(incident, kind, None, {})
+
+
+@blueprint.get("/<incident_id>/<any(acknowledge, update, resolve):kind>")
+@access.needs(AccountRole.VIEWER)
+def form(incident_id: str, kind: str) -> ResponseReturnValue:
+    """Show the incident with the form of this message open."""
+    return _show(_get(incident_id), MessageKind(kind), None, {})
+
+
+def post_again(incident_id: str, kind: str) -> ResponseReturnValue:
+    """Show the posted form again, because its token was not taken."""
+    return _show(_get(incident_id), MessageKind(kind), typed(), {"": STALE}), 403
+
+
+@blueprint.post("/<incident_id>/<any(acknowledge, update, resolve):kind>")
+@access.needs(AccountRole.COMMS)
+def post(incident_id: str, kind: str) -> ResponseReturnValue:
+    """Post the message; it is on the page when this returns."""
+    chosen, now = MessageKind(kind), clock.now()
+    try:
+        message = incidents.Post(messages.parse(chosen, typed(), now), posted_states(), posted_version())
+        ACTIONS[chosen](incident_id, message, posted_nonce(), current_user.id, now)
+    except StaleForm:
+        return post_again(incident_id, kind)
+    except RuleBroken as broken:
+        return _show(_get(incident_id), chosen, typed(), broken.errors), 422
+    except Conflict as conflict:
+        return _show(_get(incident_id), chosen, typed(), {"": str(conflict)}), 409
+    _publish(now)
+    return redirect(url_for("messages.room", incident_id=incident_id, posted=kind), 303)
+
+
+post.keep_typed = post_again  # type: ignore[attr-defined]
+
+
+@blueprint.post("/<incident_id>/<any(acknowledge, update, resolve):kind>/preview")
+@access.needs(AccountRole.VIEWER)
+def show_preview(incident_id: str, kind: str) -> ResponseReturnValue:
+    """Return how page, feed and mail would show what is typed so far; nothing is kept."""
+    incident, chosen = _get(incident_id), MessageKind(kind)
+    return render_template("console/preview.html", preview=_preview(incident, chosen, typed(), clock.now()))
+
+
+def _publish(now: datetime) -> None:
+    """Put the change on the page at once; if that fails the worker does it within a second."""
+    try:
+        publisher.refresh(current_app.config["STATUSPAGE"], now)
+    except (OSError, SQLAlchemyError):
+        current_app.logger.exception("publishing failed; the worker will try again")
+
+
+def _get(incident_id: str) -> Incident:
+    incident = db.session.get(Incident, incident_id, populate_existing=True)
+    if incident is None:
+        raise NotFound("incident")
+    return incident
+
+
+def _show(incident: Incident, kind: MessageKind, kept: dict[str, str] | None, errors: dict[str, str]) -> str:
+    now = clock.now()
+    values = kept if kept is not None else _opening_values(incident, kind, now)
+    return render_template(
+        "console/room.html",
+        incident=incident,
+        kind=kind,
+        fields=messages.FIELDS[kind],
+        typed=values,
+        errors=errors,
+        form_token=form_token(),
+        states=_states(incident, kind, kept),
+        groups=grouped_components(),
+        first_update_by=_first_update_by(incident),
+        preview=_preview(incident, kind, values, now),
+        subscribers=db.session.scalar(
+            select(func.count()).select_from(Subscriber).where(Subscriber.state == Subscriber.ACTIVE)
+        ),
+        may_post=current_user.role.allows(AccountRole.COMMS),
+        now=now,
+    )
+
+
+def _preview(incident: Incident, kind: MessageKind, values: Mapping[str, str], now: datetime) -> preview.Preview:
+    draft = messages.sketch(kind, values, now)
+    started_at = draft.instant("started_at") or incident.started_at
+    body = messages.render(template_for(kind), draft, started_at)
+    return preview.make(incident, draft, body, current_app.config["STATUSPAGE"], now)
+
+
+def _opening_values(incident: Incident, kind: MessageKind, now: datetime) -> dict[str, str]:
+    """Fill the form from what is known, so that little is left to type."""
+    severity = incident.severity or Severity.SEV3
+    next_update = DEFAULT_POLICIES[severity].next_update or UNOWED_NEXT_UPDATE
+    return messages.defaults(kind, _known(incident, kind, severity), next_update, incident.stage, now)
+
+
+def _known(incident: Incident, kind: MessageKind, severity: Severity) -> dict[str, str]:
+    acknowledged = next((each.fields or {} for each in reversed(incident.updates)), {})
+    latest = next((each.fields or {} for each in incident.updates if each.kind is MessageKind.UPDATE), {})
+    page = db.session.scalar(select(Page))
+    names = ", ".join(affected.component.name for affected in incident.components)
+    return {
+        "affected": latest.get("affected") or acknowledged.get("symptoms", "")
+        if kind is MessageKind.UPDATE
+        else acknowledged.get("affected", names),
+        "experienced": acknowledged.get("symptoms", ""),
+        "impact": IMPACT_OF[severity].value,
+        "started_at": typed_instant(incident.started_at),
+        "help": f"If anything still looks wrong, please contact us: {page.support_url}"
+        if page and page.support_url
+        else "",
+    }
+
+
+def _states(incident: Incident, kind: MessageKind, kept: dict[str, str] | None) -> dict[str, str]:
+    """The state each component's control opens with; resolving offers operational."""
+    if kept is not None:
+        return {name.removeprefix("state_"): value for name, value in kept.items() if name.startswith("state_")}
+    resolving = kind is MessageKind.RESOLVE
+    return {
+        each.component_id: ComponentState.OPERATIONAL.value if resolving else each.state.value
+        for each in incident.components
+    }
+
+
+def _first_update_by(incident: Incident) -> datetime | None:
+    """When the first public update is due; None once it is posted, or where none is owed."""
+    if incident.last_posted_at is not None or incident.severity is None:
+        return None
+    span: timedelta | None = DEFAULT_POLICIES[incident.severity].first_update
+    return incident.declared_at + span if span else None

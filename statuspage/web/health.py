@@ -1,0 +1,55 @@
+"""Is the process alive, and is it ready: for load balancers and watchers."""
+
+import json
+from datetime import timedelta
+
+from flask import Blueprint, current_app
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from statuspage import clock
+from statuspage.db import db
+from statuspage.models import Heartbeat, Page
+from statuspage.settings import Settings
+from statuspage.web import access
+
+blueprint = Blueprint("health", __name__)
+
+# The worker's heart beats every few seconds; after this long without one it is not alive.
+WORKER_SILENCE = timedelta(minutes=1)
+
+
+@blueprint.get("/healthz")
+@access.public
+def healthz() -> ResponseReturnValue:
+    """Say that this process answers."""
+    return "ok\n", 200, {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
+
+
+@blueprint.get("/readyz")
+@access.public
+def readyz() -> ResponseReturnValue:
+    """Say whether the database answers, the worker is alive and the site is published."""
+    checks = {**_database_checks(), "snapshot": _snapshot()}
+    ready = all(check == "ok" for check in checks.values())
+    return {"ready": ready, **checks}, 200 if ready else 503, {"Cache-Control": "no-store"}
+
+
+def _database_checks() -> dict[str, str]:
+    try:
+        beat_at = db.session.scalar(select(Heartbeat.beat_at).where(Heartbeat.name == "worker"))
+        db.session.scalar(select(Page.revision))
+    except SQLAlchemyError:
+        return {"database": "unreachable", "worker": "unknown"}
+    alive = beat_at is not None and clock.now() - beat_at < WORKER_SILENCE
+    return {"database": "ok", "worker": "ok" if alive else "silent"}
+
+
+def _snapshot() -> str:
+    settings: Settings = current_app.config["STATUSPAGE"]
+    try:
+        json.loads((settings.site_dir / "current.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "missing"
+    return "ok"

@@ -1,0 +1,75 @@
+"""A browser without a screen: keeps cookies, reads form tokens, signs in."""
+
+import contextvars
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from statuspage import clock
+from statuspage.db import db
+from statuspage.models import Account
+from statuspage.rules.vocabulary import AccountRole
+from tests import builders
+
+
+class Visitor:
+    """Somebody at a browser."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client = client
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self._request(self.client.get, path, **options)
+
+    def post(self, path: str, fields: dict[str, str], *, on: str = "", **changes: str) -> TestResponse:
+        """Post a form as it stands on the page ``on`` (its hidden fields), with these fields typed in."""
+        hidden = self.hidden(on or path)
+        return self._request(self.client.post, path, data=hidden | fields | changes)
+
+    def post_as_is(self, path: str, fields: dict[str, str], **options: Any) -> TestResponse:
+        """Post these fields and nothing else."""
+        return self._request(self.client.post, path, data=fields, **options)
+
+    def _request(self, method: Callable[..., TestResponse], path: str, **options: Any) -> TestResponse:
+        """Make a request outside of the test's own application context, as a server would."""
+        db.session.rollback()
+        return contextvars.Context().run(method, path, **options)
+
+    def hidden(self, path: str) -> dict[str, str]:
+        """Return the hidden fields of the last form on a page."""
+        page = self.get(path).get_data(as_text=True)
+        return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page))
+
+    def sign_in(self, email: str, password: str = builders.PASSWORD) -> TestResponse:
+        return self.post("/login", {"email": email, "password": password})
+
+
+@pytest.fixture
+def anonymous(app: Flask) -> Visitor:
+    return Visitor(app.test_client())
+
+
+@pytest.fixture
+def arrive(app: Flask) -> Callable[[AccountRole], Visitor]:
+    """Return a way to get somebody of a role, signed in. The clock is the real one here."""
+
+    def make(role: AccountRole) -> Visitor:
+        account_id = builders.account(clock.now(), role)
+        visitor = Visitor(app.test_client())
+        answer = visitor.sign_in(db.session.get_one(Account, account_id).email)
+        assert answer.status_code == 303
+        return visitor
+
+    return make
+
+
+@pytest.fixture
+def started() -> datetime:
+    """A moment a little before the real now, for what is set up before the visit."""
+    return clock.now()

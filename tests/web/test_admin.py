@@ -1,0 +1,177 @@
+"""Components, people, wording, page: what an administrator sets up."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from statuspage import clock
+from statuspage.db import db
+from statuspage.models import Account, Component, ComponentGroup, MessageTemplate, Page
+from statuspage.rules.vocabulary import AccountRole, ComponentState, MessageKind
+from tests import builders
+from tests.web.conftest import Visitor
+
+Arrive = Callable[[AccountRole], Visitor]
+
+
+@pytest.fixture(autouse=True)
+def _page(app: Flask, started: datetime) -> None:
+    builders.page(started)
+
+
+@pytest.fixture
+def admin(arrive: Arrive) -> Visitor:
+    return arrive(AccountRole.ADMIN)
+
+
+@pytest.mark.parametrize("path", ["/admin/components/", "/admin/people/", "/admin/templates/", "/admin/page/"])
+@pytest.mark.parametrize("role", [AccountRole.VIEWER, AccountRole.RESPONDER, AccountRole.COMMS])
+def test_only_administrators_get_in(role: AccountRole, path: str, arrive: Arrive) -> None:
+    assert arrive(role).get(path).status_code == 403
+
+
+def test_groups_and_components_are_added_changed_and_archived(admin: Visitor) -> None:
+    assert admin.post("/admin/components/groups", {"name": "Web"}, on="/admin/components/").status_code == 303
+    group_id = db.session.scalars(select(ComponentGroup.id)).one()
+    fields = {"name": "Sign-in", "description": "The way in", "group_id": group_id}
+    assert admin.post("/admin/components/", fields).status_code == 303
+    component = db.session.scalars(select(Component)).one()
+    assert (component.name, component.group_id, component.state) == ("Sign-in", group_id, ComponentState.OPERATIONAL)
+    path = f"/admin/components/{component.id}"
+    changed = {"name": "Login", "description": "", "group_id": "", "state": "degraded"}
+    assert admin.post(path, changed).status_code == 303
+    db.session.expire_all()
+    assert (component.name, component.group_id, component.state) == ("Login", None, ComponentState.DEGRADED)
+    assert admin.post(f"{path}/archive", {}, on=path).status_code == 303
+    assert admin.get(path).status_code == 404
+
+
+def test_a_group_is_renamed(admin: Visitor) -> None:
+    admin.post("/admin/components/groups", {"name": "Web"}, on="/admin/components/")
+    group_id = db.session.scalars(select(ComponentGroup.id)).one()
+    assert (
+        admin.post(f"/admin/components/groups/{group_id}", {"name": "Apps"}, on="/admin/components/").status_code == 303
+    )
+    db.session.expire_all()
+    assert db.session.scalars(select(ComponentGroup.name)).one() == "Apps"
+
+
+def test_a_component_of_an_open_incident_is_not_archived(admin: Visitor, started: datetime) -> None:
+    component_id = builders.component(started)
+    builders.acknowledged(builders.account(started), {component_id: ComponentState.OUTAGE}, started)
+    path = f"/admin/components/{component_id}"
+    answer = admin.post(f"{path}/archive", {}, on=path)
+    assert answer.status_code == 409
+    assert "Please resolve it first." in answer.get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "sentence"),
+    [
+        ("name", "", "Please fill this in."),
+        ("name", "x" * 101, "Please shorten this to 100 characters (now 101)."),
+        ("description", "a\nb", "Please use one line of text"),
+        ("group_id", "nosuchgroup0", "This group does not exist any more"),
+    ],
+)
+def test_a_wrong_component_is_told_beside_the_field(field: str, typed: str, sentence: str, admin: Visitor) -> None:
+    fields = {"name": "Kept", "description": "", "group_id": ""} | {field: typed}
+    answer = admin.post("/admin/components/", fields)
+    assert answer.status_code == 422
+    assert f'id="error-{field}">{sentence}' in answer.get_data(as_text=True)
+    assert db.session.scalar(select(Component.id)) is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "ada",
+        "a@x.y,b@x.y",
+        "ada@example.com\r\nBcc: eve@example.com",
+        "<ada@example.com> eve@example.com",
+        "ada@[127.0.0.1]",
+        "ada@localhost",
+        "a..b@example.com",
+        "ada@-example.com",
+        "x" * 65 + "@example.com",
+    ],
+)
+def test_a_malformed_address_is_not_invited(address: str, admin: Visitor) -> None:
+    answer = admin.post("/admin/people/", {"email": address, "name": "Kept name", "role": "comms"})
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 422
+    assert 'id="error-email"' in page
+    assert "Kept name" in page
+    assert len(db.session.scalars(select(Account)).all()) == 1
+
+
+def test_an_address_has_one_account(admin: Visitor) -> None:
+    fields = {"email": "grace@example.com", "name": "", "role": "comms"}
+    assert admin.post("/admin/people/", fields).status_code == 303
+    answer = admin.post("/admin/people/", fields | {"email": "Grace@Example.com"})
+    assert answer.status_code == 422
+    assert "There is an account with this address already." in answer.get_data(as_text=True)
+
+
+def test_administrators_can_neither_disable_nor_demote_themselves(admin: Visitor) -> None:
+    account_id = db.session.scalars(select(Account.id)).one()
+    for path, fields in (
+        (f"/admin/people/{account_id}/disable", {}),
+        (f"/admin/people/{account_id}", {"role": "viewer"}),
+    ):
+        assert admin.post(path, fields, on="/admin/people/").status_code == 409
+    assert admin.get("/admin/people/").status_code == 200
+
+
+def test_edited_wording_is_used_from_then_on_and_can_be_put_back(admin: Visitor, started: datetime) -> None:
+    text = "Trouble with {affected}: {symptoms} Since {started_at}. More by {next_update_by}. {0.__class__} {{7*7}}"
+    assert admin.post("/admin/templates/acknowledge", {"text": text}).status_code == 303
+    component_id = builders.component(started)
+    builders.acknowledged(builders.account(started), {component_id: ComponentState.OUTAGE}, clock.now())
+    from_page = admin.get("/admin/templates/").get_data(as_text=True)
+    assert "Trouble with {affected}" in from_page
+    restored = admin.post("/admin/templates/acknowledge/restore", {}, on="/admin/templates/acknowledge")
+    assert restored.status_code == 303
+    db.session.rollback()
+    assert db.session.get(MessageTemplate, MessageKind.ACKNOWLEDGE) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{affected} {symptoms} {started_at}", "The placeholder {next_update_by} is missing."),
+        ("{affected} {symptoms} {started_at} {next_update_by} {host_name}", "There is no placeholder {host_name}."),
+        ("", "The placeholder {affected} is missing."),
+        ("x" * 4001, "Please keep the template under 4000 characters."),
+    ],
+)
+def test_wording_without_its_placeholders_is_refused_with_their_names(text: str, sentence: str, admin: Visitor) -> None:
+    answer = admin.post("/admin/templates/acknowledge", {"text": text})
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 422
+    assert sentence in page
+    assert text in page
+    assert db.session.get(MessageTemplate, MessageKind.ACKNOWLEDGE) is None
+
+
+def test_the_page_is_renamed(admin: Visitor) -> None:
+    fields = {"name": "Larkspur Cloud", "time_zone": "Europe/Berlin", "support_url": "https://help.example.com"}
+    assert admin.post("/admin/page/", fields).status_code == 303
+    db.session.rollback()
+    page = db.session.scalars(select(Page)).one()
+    assert (page.name, page.time_zone, page.support_url) == tuple(fields.values())
+
+
+@pytest.mark.parametrize(
+    ("field", "typed"),
+    [("name", ""), ("time_zone", "Mars/Olympus"), ("support_url", "javascript:alert(1)")],
+)
+def test_wrong_page_settings_are_told_beside_the_field(field: str, typed: str, admin: Visitor) -> None:
+    fields = {"name": "Kept", "time_zone": "Etc/UTC", "support_url": ""} | {field: typed}
+    answer = admin.post("/admin/page/", fields)
+    assert answer.status_code == 422
+    assert f'id="error-{field}"' in answer.get_data(as_text=True)
