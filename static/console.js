@@ -31,7 +31,8 @@ for (const input of document.querySelectorAll("input[data-utc]")) {
   note.className = "local";
   const show = () => {
     const instant = new Date(`${input.value}Z`);
-    note.textContent = Number.isNaN(instant.getTime()) ? "" : `${instant.toLocaleString([], { dateStyle: "medium", timeStyle: "short" })} your time`;
+    const local = instant.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+    note.textContent = Number.isNaN(instant.getTime()) ? "" : `${input.value.slice(11, 16)} UTC is ${local} your time`;
   };
   input.insertAdjacentElement("afterend", note);
   input.addEventListener("input", show);

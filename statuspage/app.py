@@ -7,7 +7,7 @@ from pathlib import Path
 from flask import Flask, Response, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, CSRFProtect
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 import statuspage.models  # noqa: F401  (the schema must be known before the first query)
@@ -122,6 +122,10 @@ def _install_error_pages(app: Flask) -> None:
     app.register_error_handler(NotFound, lambda _: _error_page(404))
     app.register_error_handler(Conflict, lambda conflict: _error_page(409, str(conflict)))
     app.register_error_handler(DBAPIError, _database_error)
+    # PostgreSQL refuses what no column can hold, such as a NUL in an address; SQLite finds nothing.
+    app.register_error_handler(DataError, lambda _: _error_page(400))
+    # Two requests that both passed a check for a name that may exist once.
+    app.register_error_handler(IntegrityError, lambda _: _error_page(409))
     app.register_error_handler(UnicodeError, lambda _: _error_page(400))
 
 

@@ -183,3 +183,12 @@ def test_every_sign_in_is_recorded(arrive: Arrive) -> None:
     arrive(AccountRole.COMMS)
     entry = db.session.scalars(select(AuditEntry).where(AuditEntry.action == "sign_in")).one()
     assert entry.detail == {"ip_address": "127.0.0.1"}
+
+
+@pytest.mark.parametrize("path", ["/console/incidents/%00", "/invitation/%00", "/console/incidents/%ff"])
+def test_an_address_that_no_database_can_hold_is_refused_plainly(path: str, arrive: Arrive) -> None:
+    assert arrive(AccountRole.ADMIN).get(path).status_code in (400, 404)
+
+
+def test_a_name_that_no_database_can_hold_does_not_sign_in(anonymous: Visitor) -> None:
+    assert anonymous.sign_in("ada\x00@example.com").status_code in (400, 422)
