@@ -100,8 +100,10 @@ TITLES = {
     400: ("This request can't be read", "Please go back and try again."),
     401: (
         "You are signed out",
-        ("Nothing was changed. Sign in in another tab, then come back here with your browser's Back button: "
-        "what you typed is still in the form."),
+        (
+            "Nothing was changed. Sign in in another tab, then come back here with your browser's Back button: "
+            "what you typed is still in the form."
+        ),
     ),
     403: ("You may not do this", "Your account does not have the right to do this, or the form was not made here."),
     404: ("There is nothing here", "The address may be mistyped, or what was here is gone."),

@@ -142,7 +142,7 @@ def _preview(incident: Incident, kind: MessageKind, values: Mapping[str, str], n
     draft = messages.sketch(kind, values, now)
     started_at = draft.instant("started_at") or incident.started_at
     body = messages.render(template_for(kind), draft, started_at)
-    return preview.make(incident, draft, body, current_app.config["STATUSPAGE"], now)
+    return preview.make(incident, draft, body, now)
 
 
 def _opening_values(incident: Incident, kind: MessageKind, now: datetime) -> dict[str, str]:

@@ -1,0 +1,344 @@
+"""The read model of the public page: what anonymous readers may see, and nothing else.
+
+Drafts, internal incidents, drills and incidents without a first public message
+are left out here, once, for page, feeds and everything made from them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy.orm import selectinload
+
+from statuspage import prose
+from statuspage.db import db
+from statuspage.models import (
+    Component,
+    ComponentGroup,
+    Incident,
+    IncidentComponent,
+    Maintenance,
+    MaintenanceComponent,
+    MaintenanceUpdate,
+    Page,
+    Update,
+)
+from statuspage.rules.vocabulary import LABELS, ComponentState, Impact, MaintenanceStage, Stage, Visibility, worst_state
+
+DAYS_ON_FRONT = 14
+MONTHS_ON_HISTORY = 3
+COMPONENT_ENTRIES = 50
+OPEN_MAINTENANCE = (MaintenanceStage.SCHEDULED, MaintenanceStage.IN_PROGRESS, MaintenanceStage.VERIFYING)
+
+# Readers may see these incidents; every query of this module says so.
+PUBLISHED: ColumnElement[bool] = and_(Incident.visibility == Visibility.PUBLIC, Incident.last_posted_at.is_not(None))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What every public page shows around its content."""
+
+    name: str
+    zone: ZoneInfo
+    support_url: str
+    public_url: str
+    revision: int
+    created_at: datetime
+
+    def day(self, instant: datetime) -> date:
+        """Return the calendar day of an instant in the page's own time zone."""
+        return instant.astimezone(self.zone).date()
+
+    def begin(self, day: date) -> datetime:
+        """Return the instant at which a day begins in the page's own time zone."""
+        return datetime.combine(day, time(), self.zone).astimezone(UTC)
+
+
+@dataclass(frozen=True)
+class PublicUpdate:
+    """One message as readers see it."""
+
+    stage: str
+    label: str
+    html: Markup
+    posted_at: datetime
+
+
+@dataclass(frozen=True)
+class PublicComponent:
+    """A component as readers see it."""
+
+    id: str
+    name: str
+    description: str
+    state: ComponentState
+    in_maintenance: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An incident or a maintenance window as readers see it."""
+
+    kind: str
+    """``incident`` or ``maintenance``."""
+    id: str
+    title: str
+    label: str
+    """Its stage in words."""
+    is_open: bool
+    impact: Impact | None
+    started_at: datetime
+    """When it began; of a maintenance, when its window begins."""
+    ended_at: datetime | None
+    """When it was resolved; of a maintenance, when its window ends."""
+    next_update_by: datetime | None
+    last_posted_at: datetime
+    updates: tuple[PublicUpdate, ...]
+    """Newest first."""
+    components: tuple[PublicComponent, ...]
+    post_mortem: Markup
+
+    @property
+    def path(self) -> str:
+        """Its permanent address."""
+        return f"/incidents/{self.id}"
+
+    @property
+    def lasted(self) -> timedelta | None:
+        """How long it took; None while an incident goes on."""
+        return self.ended_at - self.started_at if self.ended_at else None
+
+
+Groups = tuple[tuple[str, tuple[PublicComponent, ...]], ...]
+"""Heading (empty for components of no group) and components, in the page's order."""
+
+
+@dataclass(frozen=True)
+class Front:
+    """Everything on the front page."""
+
+    state: ComponentState
+    groups: Groups
+    open_incidents: tuple[Entry, ...]
+    maintenances: tuple[Entry, ...]
+    days: tuple[tuple[date, tuple[Entry, ...]], ...]
+    """What began on each of the last days, newest first, empty days too."""
+
+
+def load_frame(public_url: str) -> Frame | None:
+    """Return the page's frame; None while there is no page."""
+    page = db.session.scalar(select(Page).execution_options(populate_existing=True))
+    if page is None:
+        return None
+    return Frame(page.name, ZoneInfo(page.time_zone), page.support_url, public_url, page.revision, page.created_at)
+
+
+def load_state() -> ComponentState:
+    """Return the page's state: the worst of its components."""
+    return worst_state(db.session.scalars(select(Component.state).where(Component.archived_at.is_(None))))
+
+
+def load_front(frame: Frame, now: datetime) -> Front:
+    """Return the front page's content."""
+    today = frame.day(now)
+    first = frame.begin(today - timedelta(days=DAYS_ON_FRONT - 1))
+    opened = _incidents(select(Incident).where(PUBLISHED, Incident.stage != Stage.RESOLVED))
+    planned = _maintenances(select(Maintenance).where(Maintenance.stage.in_(OPEN_MAINTENANCE)))
+    components = _components()
+    return Front(
+        state=worst_state(component.state for component in components),
+        groups=_grouped(components, _overlaid()),
+        open_incidents=_newest_first(opened),
+        maintenances=tuple(sorted(planned, key=lambda entry: entry.started_at)),
+        days=tuple(_days(frame, today, entries_between(first, now))),
+    )
+
+
+def load_entry(entry_id: str) -> Entry | None:
+    """Return an incident or maintenance by its id, if readers may see it."""
+    incidents = _incidents(select(Incident).where(PUBLISHED, Incident.id == entry_id))
+    found = incidents or _maintenances(select(Maintenance).where(Maintenance.id == entry_id))
+    return found[0] if found else None
+
+
+def load_component(component_id: str) -> tuple[PublicComponent, tuple[Entry, ...]] | None:
+    """Return a component with its latest incidents and maintenances, newest first."""
+    component = db.session.get(Component, component_id, populate_existing=True)
+    if component is None or component.archived_at is not None:
+        return None
+    incidents = _incidents(
+        select(Incident)
+        .join(IncidentComponent)
+        .where(PUBLISHED, IncidentComponent.component_id == component_id)
+        .order_by(Incident.started_at.desc())
+        .limit(COMPONENT_ENTRIES)
+    )
+    maintenances = _maintenances(
+        select(Maintenance)
+        .join(MaintenanceComponent)
+        .where(MaintenanceComponent.component_id == component_id)
+        .order_by(Maintenance.scheduled_for.desc())
+        .limit(COMPONENT_ENTRIES)
+    )
+    entries = sorted((*incidents, *maintenances), key=lambda entry: entry.started_at, reverse=True)
+    return _component(component, component_id in _overlaid()), tuple(entries[:COMPONENT_ENTRIES])
+
+
+def load_latest(count: int) -> tuple[Entry, ...]:
+    """Return the incidents and maintenances with the newest messages, newest first."""
+    incidents = _incidents(select(Incident).where(PUBLISHED).order_by(Incident.last_posted_at.desc()).limit(count))
+    maintenances = _maintenances(
+        select(Maintenance)
+        .where(Maintenance.last_posted_at.is_not(None))
+        .order_by(Maintenance.last_posted_at.desc())
+        .limit(count)
+    )
+    return _newest_first((*incidents, *maintenances))[:count]
+
+
+def entries_between(first: datetime, end: datetime) -> tuple[Entry, ...]:
+    """Return what began from ``first`` up to, not including, ``end``; the newest first."""
+    incidents = _incidents(select(Incident).where(PUBLISHED, Incident.started_at >= first, Incident.started_at < end))
+    maintenances = _maintenances(
+        select(Maintenance).where(Maintenance.scheduled_for >= first, Maintenance.scheduled_for < end)
+    )
+    return tuple(sorted((*incidents, *maintenances), key=lambda entry: entry.started_at, reverse=True))
+
+
+def load_entry_ids() -> list[str]:
+    """Return the id of every incident and maintenance readers may see."""
+    incidents = db.session.scalars(select(Incident.id).where(PUBLISHED))
+    return [*incidents, *db.session.scalars(select(Maintenance.id))]
+
+
+def load_component_ids() -> list[str]:
+    """Return the id of every component on the page."""
+    return list(db.session.scalars(select(Component.id).where(Component.archived_at.is_(None))))
+
+
+def load_months(frame: Frame, now: datetime) -> list[date]:
+    """Return the first days of the months with a history page, newest first.
+
+    Every month from the first incident or maintenance to now; a later one
+    where maintenance is planned.
+    """
+    bounds = (
+        select(func.min(Incident.started_at), func.max(Incident.started_at)).where(PUBLISHED),
+        select(func.min(Maintenance.scheduled_for), func.max(Maintenance.scheduled_for)),
+    )
+    instants = [instant for query in bounds for instant in db.session.execute(query).one() if instant is not None]
+    first, last = (frame.day(end([now, *instants])).replace(day=1) for end in (min, max))
+    count = (last.year - first.year) * 12 + last.month - first.month
+    return [next_month(first, count - index) for index in range(count + 1)]
+
+
+def next_month(month: date, count: int = 1) -> date:
+    """Return the first day of the month ``count`` months after this one."""
+    index = month.year * 12 + month.month - 1 + count
+    return date(index // 12, index % 12 + 1, 1)
+
+
+def _incidents(query: Select[Incident]) -> tuple[Entry, ...]:
+    options = (selectinload(Incident.updates), selectinload(Incident.components))
+    found = db.session.scalars(query.options(*options).execution_options(populate_existing=True)).unique()
+    return tuple(_from_incident(incident) for incident in found)
+
+
+def _maintenances(query: Select[Maintenance]) -> tuple[Entry, ...]:
+    options = (selectinload(Maintenance.updates), selectinload(Maintenance.components))
+    found = db.session.scalars(query.options(*options).execution_options(populate_existing=True)).unique()
+    return tuple(_from_maintenance(maintenance) for maintenance in found)
+
+
+def _from_incident(incident: Incident) -> Entry:
+    return Entry(
+        kind="incident",
+        id=incident.id,
+        title=incident.title,
+        label=LABELS[incident.stage],
+        is_open=incident.is_open,
+        impact=incident.impact,
+        started_at=incident.started_at,
+        ended_at=incident.resolved_at,
+        next_update_by=incident.next_update_by if incident.is_open else None,
+        last_posted_at=incident.last_posted_at or incident.started_at,
+        updates=_updates(incident.updates),
+        components=tuple(_affected(each) for each in incident.components),
+        post_mortem=Markup(prose.to_html(incident.post_mortem)),  # noqa: S704  (cleaned by prose)
+    )
+
+
+def _from_maintenance(maintenance: Maintenance) -> Entry:
+    return Entry(
+        kind="maintenance",
+        id=maintenance.id,
+        title=maintenance.title,
+        label=LABELS[maintenance.stage],
+        is_open=maintenance.stage in OPEN_MAINTENANCE,
+        impact=None,
+        started_at=maintenance.scheduled_for,
+        ended_at=maintenance.scheduled_until,
+        next_update_by=None,
+        last_posted_at=maintenance.last_posted_at or maintenance.created_at,
+        updates=_updates(maintenance.updates),
+        components=tuple(_component(each.component) for each in maintenance.components),
+        post_mortem=Markup(),
+    )
+
+
+def _updates(updates: Sequence[Update | MaintenanceUpdate]) -> tuple[PublicUpdate, ...]:
+    """Newest first, as they come; one that did not change the stage is called "Update"."""
+    earlier = [*(update.stage for update in updates[1:]), None]
+    return tuple(
+        PublicUpdate(
+            stage=update.stage.value,
+            label="Update" if update.stage == before else LABELS[update.stage],
+            # Cleaned when the message was written.
+            html=Markup(update.body_html),  # noqa: S704
+            posted_at=update.posted_at,
+        )
+        for update, before in zip(updates, earlier, strict=True)
+    )
+
+
+def _affected(affected: IncidentComponent) -> PublicComponent:
+    component = affected.component
+    return PublicComponent(component.id, component.name, component.description, affected.state)
+
+
+def _component(component: Component, in_maintenance: bool = False) -> PublicComponent:
+    return PublicComponent(component.id, component.name, component.description, component.state, in_maintenance)
+
+
+def _components() -> Sequence[Component]:
+    query = select(Component).where(Component.archived_at.is_(None)).order_by(Component.position)
+    return db.session.scalars(query.execution_options(populate_existing=True)).all()
+
+
+def _overlaid() -> set[str]:
+    """Ids of the components that a running maintenance window covers."""
+    running = (MaintenanceStage.IN_PROGRESS, MaintenanceStage.VERIFYING)
+    query = select(MaintenanceComponent.component_id).join(Maintenance).where(Maintenance.stage.in_(running))
+    return set(db.session.scalars(query))
+
+
+def _grouped(components: Sequence[Component], overlaid: set[str]) -> Groups:
+    groups = db.session.scalars(select(ComponentGroup).order_by(ComponentGroup.position)).all()
+    headings = [*((group.name, group.id) for group in groups), ("", None)]
+    listed = ((name, [each for each in components if each.group_id == group_id]) for name, group_id in headings)
+    return tuple(
+        (name, tuple(_component(each, each.id in overlaid) for each in found)) for name, found in listed if found
+    )
+
+
+def _days(frame: Frame, today: date, past: Sequence[Entry]) -> Iterable[tuple[date, tuple[Entry, ...]]]:
+    for back in range(DAYS_ON_FRONT):
+        day = today - timedelta(days=back)
+        yield day, tuple(entry for entry in past if frame.day(entry.started_at) == day)
+
+
+def _newest_first(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    return tuple(sorted(entries, key=lambda entry: (entry.last_posted_at, entry.id), reverse=True))
