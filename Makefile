@@ -1,0 +1,76 @@
+# Two commands on a fresh machine with git, make and python3 >= 3.11:
+#   make run    the service, with an example page the first time
+#   make test   every test, with what the tests need
+# uv (https://docs.astral.sh/uv/) is used where it is found; plain venv and pip otherwise.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+PYTEST_WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench lock services
+
+help: ## list what there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
+
+run: $(VENV)/ready ## run the service on http://127.0.0.1:8000 (PORT and HOST change it)
+	@$(BIN)/statuspage serve --init
+
+test: $(VENV)/ready-dev services ## run every test: PostgreSQL and a real browser included
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(TESTS)
+
+check: $(VENV)/ready-dev ## format, lint, types, the laws of the house
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/test_house.py tests/test_docs.py
+
+bench: $(VENV)/ready-dev ## run the benchmarks; each prints its figure and its limit
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+# The lock files name no package index: they work with every mirror.
+lock: ## re-make requirements*.txt from pyproject.toml (needs uv)
+	@test -n "$(UV)" || { echo "make lock needs uv: https://docs.astral.sh/uv/"; exit 1; }
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --group pyproject.toml:build pyproject.toml -o requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --group pyproject.toml:build --group pyproject.toml:dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+services: $(VENV)/ready-dev
+	@$(BIN)/python tests/install_services.py
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "$(PYTHON) is missing or older than 3.11: install Python 3.11 or newer, or name one: make PYTHON=python3.12 …"; exit 1; }
+ifdef UV
+	@uv venv --quiet --python "$$(command -v $(PYTHON))" $(VENV)
+else
+	@$(PYTHON) -m venv $(VENV) >/dev/null \
+	  || { echo "$(PYTHON) has no venv module: install Debian's python3-venv, or uv (https://docs.astral.sh/uv/)."; rm -rf $(VENV); exit 1; }
+endif
+
+# The stamps make a second start quick: nothing is installed unless a list has changed.
+$(VENV)/ready: requirements.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what the service needs into $(VENV) …"
+	@$(call install,requirements.txt)
+	@touch $@
+
+$(VENV)/ready-dev: requirements-dev.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what the service and its tests need into $(VENV) …"
+	@$(call install,requirements-dev.txt)
+	@touch $@ $(VENV)/ready
+
+# Every file is checked against its hash; the package itself is linked, not copied (flit is among the locked).
+ifdef UV
+define install
+uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r $(1) \
+  && uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+endef
+else
+define install
+$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1) \
+  && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+endef
+endif

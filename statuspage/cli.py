@@ -1,0 +1,454 @@
+"""The command line: ``statuspage …``."""
+
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from statuspage import clock, supervisor
+from statuspage.rules.vocabulary import AccountRole, Conflict, NotFound, RuleBroken, TokenScope
+from statuspage.settings import Settings, SettingsError, load
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from statuspage.actions.importers import Row, Step
+
+ROOT = Path(__file__).resolve().parents[1]
+FAILED, USED_WRONGLY = 1, 2
+REFRESH_SECONDS = 1.0
+LONGEST_RETRY_SECONDS = 30.0
+
+
+class InputRefused(click.ClickException):
+    """Input of the right form that a rule refuses."""
+
+    exit_code = USED_WRONGLY
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and leave with its exit code: 0 done, 1 failed, 2 used wrongly."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        code = commands.main(arguments, prog_name="statuspage", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        click.echo("Stopped.", err=True)
+        sys.exit(FAILED)
+    except (SettingsError, Conflict, NotFound) as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(FAILED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def commands() -> None:
+    """A status page that keeps its promises.
+
+    Settings come from environment variables: see docs/configuration.md.
+    """
+
+
+# --- running ---------------------------------------------------------------
+
+
+@commands.command(epilog="Example: PUBLIC_URL=https://status.example.com statuspage serve")
+@click.option("--init", "first", is_flag=True, help="First make what `statuspage init` makes, where it is missing.")
+def serve(first: bool) -> int:
+    """Migrate, publish, then run web and worker together: the small installation."""
+    settings = load(os.environ)
+    _check_port(settings)
+    children = [_web_server(settings), supervisor.Child("worker", _statuspage("worker"))]
+    if not _prepare(settings, "init" if first else "publish"):
+        children.append(supervisor.Child("publish", _statuspage("publish", "--migrate"), once=True))
+    _say_addresses(settings)
+    return supervisor.run(children)
+
+
+@commands.command(epilog="Example: DATABASE_URL=postgresql://… statuspage web")
+def web() -> int:
+    """Serve the public page and the console; keep this machine's published folder fresh."""
+    settings = load(os.environ)
+    _check_port(settings)
+    _prepare(settings, "publish")
+    _say_addresses(settings)
+    # A process of its own: a database that hangs must not hold up the supervisor.
+    publisher = supervisor.Child("publisher", _statuspage("publish", "--migrate", "--watch"))
+    return supervisor.run([_web_server(settings), publisher])
+
+
+@commands.command(epilog="Example: DATABASE_URL=postgresql://… statuspage worker")
+def worker() -> None:
+    """Deliver mail, publish changes and keep the clocks."""
+    # The worker brings SQLAlchemy and the mail libraries; the other commands start faster without it.
+    from statuspage import worker as worker_process
+
+    with _installation() as (_, app):
+        worker_process.run(app)
+
+
+@commands.command(epilog="Example: statuspage publish")
+@click.option("--migrate", is_flag=True, help="First bring the database to the present schema.")
+@click.option("--watch", is_flag=True, help="Go on writing whatever changes, until stopped.")
+def publish(migrate: bool, watch: bool) -> None:
+    """Write the public site now."""
+    if watch:
+        _publish_for_ever(migrate)
+        return
+    # SQLAlchemy takes a second to import: only commands that need it pay for it.
+    from statuspage.site import publisher
+
+    with _installation() as (settings, _):
+        if migrate:
+            _migrate()
+            publisher.refresh(settings, clock.now())
+            return
+        paths = publisher.publish_all(settings, clock.now())
+    click.echo(f"Published {len(paths)} files to {settings.site_dir}.")
+
+
+def _publish_for_ever(migrate: bool) -> None:
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    # SQLAlchemy takes a second to import: only commands that need it pay for it.
+    from sqlalchemy.exc import DBAPIError
+
+    from statuspage.site import publisher
+
+    pause, migrated = REFRESH_SECONDS, not migrate
+    with _installation() as (settings, app):
+        while not stopping.wait(pause):
+            try:
+                with app.app_context():
+                    if not migrated:
+                        _migrate()
+                        migrated = True
+                    publisher.refresh(settings, clock.now())
+                pause = REFRESH_SECONDS
+            except (DBAPIError, OSError) as error:
+                pause = min(pause * 2, LONGEST_RETRY_SECONDS)
+                click.echo(f"{_sentence(error)} The public page stays as published last.", err=True)
+
+
+def _prepare(settings: Settings, command: str) -> bool:
+    """Migrate and publish before serving; tell whether that worked.
+
+    In a process of its own, so that the supervisor stays small. Raises
+    ClickException when the embedded database fails and no earlier site is
+    there to be shown meanwhile.
+    """
+    option = "--publish" if command == "init" else "--migrate"
+    done = subprocess.run(_statuspage(command, option), check=False).returncode == 0
+    if done:
+        return True
+    if settings.embedded and not (settings.site_dir / "current.json").exists():
+        raise click.ClickException("The database could not be prepared, so nothing was started.")
+    click.echo("Starting all the same: the public page stays as published last until this is mended.", err=True)
+    return False
+
+
+def _web_server(settings: Settings) -> supervisor.Child:
+    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--working-dir", str(ROOT)]
+    command += ["--host", settings.host, "--port", str(settings.port), "--workers", str(settings.web_workers)]
+    # 16 threads: a public GET takes microseconds, and more threads than that only cost memory.
+    command += ["--blocking-threads", "16", "--backlog", "2048", "--no-ws"]
+    # Its warnings are advice about the number of threads; a worker that dies is an error.
+    command += ["--log-level", "error"]
+    # Without the first a killed worker ends the service; with the second a stuck one does not hold up a stop.
+    command += ["--respawn-failed-workers", "--workers-kill-timeout", "10"]
+    return supervisor.Child("web server", [*command, "wsgi:app"])
+
+
+def _check_port(settings: Settings) -> None:
+    """Say at once that a port is taken, instead of starting the web server again and again."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        socket.create_server((settings.host, settings.port), family=family).close()
+    except OSError as error:
+        place, reason = f"{settings.host}, port {settings.port}", str(error.strerror).partition(" (while")[0]
+        raise click.ClickException(f"Can't listen on {place} ({reason}): please set PORT or HOST.") from None
+
+
+def _statuspage(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "statuspage", *arguments]
+
+
+def _say_addresses(settings: Settings) -> None:
+    click.echo(f"Status page: {settings.public_url}/")
+    click.echo(f"Console:     {settings.public_url}/console/")
+
+
+# --- setting up ------------------------------------------------------------
+
+
+@commands.command(epilog='Example: statuspage init --empty --name "Larkspur Status" --time-zone Europe/Berlin')
+@click.option("--empty", is_flag=True, help="No example components and incidents.")
+@click.option("--name", default="Larkspur", show_default=True, help="Name of the page.")
+@click.option("--time-zone", default="Etc/UTC", show_default=True, help="Decides where the page's days begin.")
+@click.option("--publish", "publish_too", is_flag=True, help="Then write the public site.")
+def init(empty: bool, name: str, time_zone: str, publish_too: bool) -> None:
+    """Make the first page and the first administrator; what exists is left alone."""
+    # SQLAlchemy takes a second to import: only commands that need it pay for it.
+    from statuspage.actions import components, examples
+    from statuspage.site import publisher
+
+    with _installation() as (settings, _):
+        _migrate()
+        administrator, lines = _administrator(settings)
+        if examples.page_name() is None:
+            if empty:
+                components.create_page(name, time_zone, clock.now())
+            else:
+                examples.create_example(name, time_zone, administrator, clock.now())
+            click.echo(f"Made the page “{examples.page_name()}”.")
+        if publish_too:
+            publisher.refresh(settings, clock.now())
+        for line in lines:
+            click.echo(line)
+
+
+def _administrator(settings: Settings) -> tuple[str, list[str]]:
+    """Find or make the administrator; return the account's id and what to say."""
+    # SQLAlchemy takes a second to import: only commands that need it pay for it.
+    from sqlalchemy import select
+
+    from statuspage.actions import people
+    from statuspage.db import db
+    from statuspage.models import Account
+
+    found = db.session.scalar(
+        select(Account)
+        .where(Account.role == AccountRole.ADMIN, Account.disabled_at.is_(None))
+        .order_by(Account.created_at)
+        .limit(1)
+    )
+    if found is not None:
+        return found.id, [
+            f"Administrator: {found.email}",
+            f"Password:      as you know it (set another: statuspage user password {found.email})",
+        ]
+    password = settings.admin_password or secrets.token_urlsafe(12)
+    made = people.add_account(settings.admin_email, "Administrator", AccountRole.ADMIN, password, clock.now())
+    return made, [f"Administrator: {settings.admin_email}", f"Password:      {password}"]
+
+
+@commands.group()
+def user() -> None:
+    """Accounts of the people who may sign in."""
+
+
+@user.command("add", epilog="Example: statuspage user add ada@example.com --role comms")
+@click.argument("email")
+@click.option("--role", type=click.Choice([role.value for role in AccountRole]), required=True)
+@click.option("--name", default="", help="Shown beside what they post; the address if left out.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of making one.")
+def user_add(email: str, role: str, name: str, password_stdin: bool) -> None:
+    """Add an account that can sign in at once; print its password if one was made."""
+    # SQLAlchemy takes a second to import: only commands that need it pay for it.
+    from statuspage.actions import people
+
+    password = _password(password_stdin)
+    with _installation():
+        people.add_account(email, name, AccountRole(role), password, clock.now())
+    click.echo(f"Added {email} as {role}.")
+    if not password_stdin:
+        click.echo(f"Password: {password}")
+
+
+@user.command("password", epilog="Example: statuspage user password ada@example.com")
+@click.argument("email")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of making one.")
+def user_password(email: str, password_stdin: bool) -> None:
+    """Give an account another password and sign out all its browsers."""
+    # SQLAlchemy takes a second to import: only commands that need it pay for it.
+    from statuspage.actions import people
+
+    password = _password(password_stdin)
+    with _installation():
+        people.set_password(_account_id(email), password, clock.now())
+    click.echo(f"{email} has another password and is signed out everywhere.")
+    if not password_stdin:
+        click.echo(f"Password: {password}")
+
+
+@user.command("list", epilog="Example: statuspage user list")
+def user_list() -> None:
+    """List the accounts: address, role, name, and whether they can sign in."""
+    # SQLAlchemy takes a second to import: only commands that need it pay for it.
+    from sqlalchemy import select
+
+    from statuspage.db import db
+    from statuspage.models import Account
+
+    with _installation():
+        for account in db.session.scalars(select(Account).order_by(Account.email)):
+            standing = "disabled" if account.disabled_at else "active" if account.password_hash else "invited"
+            click.echo(f"{account.email}\t{account.role.value}\t{standing}\t{account.name}")
+
+
+@user.command("disable", epilog="Example: statuspage user disable ada@example.com")
+@click.argument("email")
+def user_disable(email: str) -> None:
+    """Shut an account out and sign out all its browsers."""
+    # SQLAlchemy takes a second to import: only commands that need it pay for it.
+    from statuspage.actions import people
+
+    with _installation():
+        people.disable_account(_account_id(email), None, clock.now())
+    click.echo(f"{email} can't sign in any more.")
+
+
+@commands.group()
+def token() -> None:
+    """Keys for programs that use the API."""
+
+
+@token.command("add", epilog="Example: statuspage token add deploy-robot --scope write")
+@click.argument("name")
+@click.option("--scope", type=click.Choice([scope.value for scope in TokenScope]), required=True)
+def token_add(name: str, scope: str) -> None:
+    """Make an API key and print it: it is shown this once."""
+    # SQLAlchemy takes a second to import: only commands that need it pay for it.
+    from statuspage.actions import people
+
+    with _installation():
+        click.echo(people.add_token(name, TokenScope(scope), clock.now()))
+
+
+# --- bringing things over, looking after things ----------------------------
+
+
+@commands.group("import")
+def import_() -> None:
+    """Bring a page over from another product."""
+
+
+@import_.command("statuspage", epilog="Example: statuspage import statuspage https://status.example.com --dry-run")
+@click.argument("source")
+@click.option("--dry-run", is_flag=True, help="Say what would happen; write nothing.")
+def import_statuspage(source: str, dry_run: bool) -> int:
+    """Import components, incidents and maintenances from Atlassian Statuspage.
+
+    SOURCE is a page's address, a folder of its summary.json, components.json,
+    incidents.json and scheduled-maintenances.json, or one such file. Running
+    it again changes only what changed there.
+    """
+    # SQLAlchemy and requests take a second to import: only commands that need them pay for them.
+    from statuspage.actions import importers
+
+    with _installation():
+        if not dry_run:
+            _migrate()
+        plan = importers.plan(importers.read(source))
+        rows = [step.row for step in plan] if dry_run else _applied(plan)
+        counts = Counter(_shown(row) for row in rows)
+    summary = ", ".join(f"{counts[outcome]} {outcome}" for outcome in importers.OUTCOMES if counts[outcome])
+    click.echo(f"{'Would be' if dry_run else 'Done'}: {summary or 'nothing to import'}.")
+    return FAILED if counts["error"] else 0
+
+
+def _applied(plan: "list[Step]") -> "Iterator[Row]":
+    """Apply the plan row by row; show a bar on a terminal."""
+    # Only imports draw a bar and need SQLAlchemy.
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from statuspage.actions import importers
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        bar = progress.add_task("Importing", total=len(plan))
+        for row in importers.apply(plan, clock.now()):
+            yield row
+            progress.advance(bar)
+
+
+def _shown(row: "Row") -> str:
+    place = f"{row.file}[{row.index}]" if row.index is not None else row.file
+    reason = f": {row.reason}" if row.reason else ""
+    click.echo(f"{row.outcome:<9} {row.kind:<11} {row.id:<12} {row.title}  ({place}){reason}")
+    return row.outcome
+
+
+@commands.command(epilog="Example: statuspage doctor")
+def doctor() -> int:
+    """Check settings, database, clock, mail, DNS, disk: a line each, with the remedy."""
+    # The checks bring SQLAlchemy, requests and the DNS library: only this command pays for them.
+    from statuspage import doctor as checks
+
+    findings = checks.examine(os.environ, clock.now())
+    for finding in findings:
+        click.echo(f"{'ok' if finding.fine else 'WRONG':<6}{finding.name}: {finding.sentence}")
+    return 0 if all(finding.fine for finding in findings) else FAILED
+
+
+# --- what several commands need --------------------------------------------
+
+
+@contextlib.contextmanager
+def _installation() -> "Iterator[tuple[Settings, Flask]]":
+    """Open the settings and the application; tell of failures in one sentence."""
+    # Flask and SQLAlchemy take a second to import: --help and the supervisor do without them.
+    from sqlalchemy.exc import DBAPIError
+
+    from statuspage.app import create_app
+
+    settings = load(os.environ)
+    app = create_app(settings)
+    try:
+        with app.app_context():
+            yield settings, app
+    except RuleBroken as broken:
+        raise InputRefused(" ".join(broken.errors.values())) from None
+    except (DBAPIError, OSError) as error:
+        raise click.ClickException(_sentence(error)) from None
+
+
+def _sentence(error: Exception) -> str:
+    """Put a failure of the database or the disk into one sentence."""
+    first = str(getattr(error, "orig", error)).strip().partition("\n")[0]
+    if "no such table" in first or ("relation" in first and "does not exist" in first):
+        return "The database is not set up yet: please run `statuspage init` first."
+    if isinstance(error, OSError):
+        return f"This failed: {first}."
+    return f"The database does not answer as it should: {first}."
+
+
+def _migrate() -> None:
+    # Alembic takes a second to import: only commands that may change the schema pay for it.
+    from statuspage import schema
+    from statuspage.db import db
+
+    schema.migrate(db.engine)
+
+
+def _account_id(email: str) -> str:
+    # SQLAlchemy takes a second to import: only commands that need it pay for it.
+    from sqlalchemy import select
+
+    from statuspage.db import db
+    from statuspage.models import Account
+
+    found = db.session.scalar(select(Account.id).where(Account.email == email.strip().lower()))
+    if found is None:
+        raise click.ClickException(f"There is no account with the address {email}.")
+    return found
+
+
+def _password(from_stdin: bool) -> str:
+    return sys.stdin.readline().rstrip("\r\n") if from_stdin else secrets.token_urlsafe(12)

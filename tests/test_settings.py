@@ -1,0 +1,145 @@
+"""Every setting is checked at the start; a wrong one is named in one sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from statuspage.settings import SettingsError, load
+
+KEY = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "var"
+
+
+def test_nothing_needs_to_be_set(folder: Path) -> None:
+    settings = load({"DATA_DIR": str(folder)})
+    assert settings.database_url == f"sqlite:///{folder}/statuspage.db"
+    assert (settings.embedded, settings.public_url, settings.secure) == (True, "http://127.0.0.1:8000", False)
+    assert (settings.host, settings.port, settings.web_workers, settings.trusted_proxies) == ("127.0.0.1", 8000, 1, 0)
+    assert (settings.sendgrid_api_key, settings.smtp) == ("", None)
+    assert (settings.site_dir, settings.outbox_dir) == (folder / "site", folder / "outbox")
+
+
+def test_the_secret_key_is_made_once_and_kept_from_others(folder: Path) -> None:
+    first = load({"DATA_DIR": str(folder)}).secret_key
+    assert load({"DATA_DIR": str(folder)}).secret_key == first
+    assert len(first) == 64
+    assert (folder / "secret_key").stat().st_mode & 0o777 == 0o600
+    assert [file.name for file in folder.iterdir()] == ["secret_key"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "sentence"),
+    [
+        ({"PORT": "http"}, "PORT must be a whole number from 1 to 65535, not 'http'."),
+        ({"PORT": "0"}, "PORT must be a whole number from 1 to 65535, not '0'."),
+        ({"PORT": "70000"}, "PORT must be a whole number from 1 to 65535, not '70000'."),
+        ({"WEB_WORKERS": "-1"}, "WEB_WORKERS must be a whole number from 1 to 64, not '-1'."),
+        ({"TRUSTED_PROXIES": "11"}, "TRUSTED_PROXIES must be a whole number from 0 to 10, not '11'."),
+        ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL must begin with sqlite:/// or postgresql://."),
+        ({"DATABASE_URL": "postgresql://x/y"}, "SECRET_KEY must be set when DATABASE_URL is PostgreSQL."),
+        ({"SECRET_KEY": "short"}, "SECRET_KEY must have at least 32 characters."),
+        ({"MAIL_FROM": "nobody"}, "MAIL_FROM must be an e-mail address such as status@example.com"),
+        ({"MAIL_FROM": "a@example.com\r\nBcc: b@example.com"}, "MAIL_FROM must be an e-mail address"),
+        ({"SENDGRID_API_KEY": "x"}, "MAIL_FROM must be set together with SENDGRID_API_KEY."),
+        ({"SMTP_URL": "smtp://host"}, "MAIL_FROM must be set together with SMTP_URL."),
+        ({"SENDGRID_URL": "https://x.example"}, "SENDGRID_API_KEY must be set together with SENDGRID_URL."),
+        (
+            {"SENDGRID_API_KEY": "x", "SMTP_URL": "smtp://host", "MAIL_FROM": "a@example.com"},
+            "SENDGRID_API_KEY and SMTP_URL are both set: please keep one.",
+        ),
+        ({"ADMIN_EMAIL": "root"}, "ADMIN_EMAIL must be an e-mail address, not 'root'."),
+        ({"PORT_FILE": "/nowhere/at/all"}, "PORT_FILE can't be read: "),
+        ({"PORT": "8000", "PORT_FILE": "x"}, "PORT and PORT_FILE are both set: please keep one."),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_sentence(environ: dict[str, str], sentence: str, folder: Path) -> None:
+    with pytest.raises(SettingsError) as error:
+        load({"DATA_DIR": str(folder)} | environ)
+    assert str(error.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "status.example.com",
+        "ftp://a.example",
+        "https://a.example/status",
+        "https://u:p@a.example",
+        "https://",
+        "http://a:x",
+    ],
+)
+def test_a_public_address_is_a_host_without_a_path(address: str, folder: Path) -> None:
+    with pytest.raises(SettingsError, match="PUBLIC_URL must be an address such as"):
+        load({"DATA_DIR": str(folder), "PUBLIC_URL": address})
+
+
+def test_a_public_address_loses_its_slash_and_its_capitals(folder: Path) -> None:
+    settings = load({"DATA_DIR": str(folder), "PUBLIC_URL": "https://Status.Example.com/"})
+    assert (settings.public_url, settings.public_host) == ("https://status.example.com", "status.example.com")
+    assert settings.secure
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("smtp://mail.example.com", ("mail.example.com", 587, "", "", "none")),
+        ("smtp://u:p%40ss@mail.example.com:25?starttls=required", ("mail.example.com", 25, "u", "p@ss", "required")),
+        ("smtps://u:p@mail.example.com", ("mail.example.com", 465, "u", "p", "implicit")),
+    ],
+)
+def test_an_smtp_server(url: str, expected: tuple[str, int, str, str, str], folder: Path) -> None:
+    server = load({"DATA_DIR": str(folder), "SMTP_URL": url, "MAIL_FROM": "Status <a@example.com>"}).smtp
+    assert server is not None
+    assert (server.host, server.port, server.user, server.password, server.tls) == expected
+
+
+@pytest.mark.parametrize(
+    "url", ["mail.example.com", "http://x", "smtp://u@x", "smtp://x?starttls=maybe", "smtp://x?tls=1", "smtp://x:y"]
+)
+def test_a_malformed_smtp_server_is_refused(url: str, folder: Path) -> None:
+    with pytest.raises(SettingsError, match="SMTP_URL must look like smtp://"):
+        load({"DATA_DIR": str(folder), "SMTP_URL": url, "MAIL_FROM": "a@example.com"})
+
+
+def test_a_secret_can_come_from_a_file(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{KEY}\n", encoding="utf-8")
+    settings = load({"DATA_DIR": str(folder), "SECRET_KEY_FILE": str(tmp_path / "key")})
+    assert settings.secret_key == KEY
+
+
+def test_a_damaged_secret_key_is_not_replaced_in_silence(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "secret_key").write_text("short", encoding="utf-8")
+    with pytest.raises(SettingsError, match="is damaged: please restore it or remove the file"):
+        load({"DATA_DIR": str(folder)})
+
+
+def test_a_data_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="DATA_DIR can't be made"):
+        load({"DATA_DIR": str(tmp_path / "file" / "var")})
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
+def test_postgresql_goes_by_its_driver(scheme: str, folder: Path) -> None:
+    settings = load({"DATA_DIR": str(folder), "DATABASE_URL": f"{scheme}://u:p@h/d", "SECRET_KEY": KEY})
+    assert (settings.database_url, settings.embedded) == ("postgresql+psycopg://u:p@h/d", False)
+
+
+def test_secrets_are_not_shown(folder: Path) -> None:
+    settings = load(
+        {
+            "DATA_DIR": str(folder),
+            "SECRET_KEY": KEY,
+            "DATABASE_URL": "postgresql://u:pass-of-db@h/d",
+            "SMTP_URL": "smtp://u:pass-of-smtp@h",
+            "MAIL_FROM": "a@example.com",
+            "ADMIN_PASSWORD": "pass-of-admin",
+        }
+    )
+    assert not any(secret in repr(settings) for secret in (KEY, "pass-of-"))
