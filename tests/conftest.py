@@ -85,7 +85,7 @@ def environ(database_url: str, tmp_path: Path) -> dict[str, str]:
     return {
         "DATABASE_URL": database_url,
         "DATA_DIR": str(tmp_path / "var"),
-        "SECRET_KEY": "a key for the tests, long enough to be taken",
+        "SECRET_KEY": "a key for the tests that is long enough to be taken",
         "PUBLIC_URL": "http://status.example.com",
     }
 

@@ -1,14 +1,57 @@
-"""The outbox: announce with the fact, expand to recipients, claim, settle."""
+"""The outbox: announce with the fact, expand to recipients, claim, settle.
 
-from datetime import datetime
+A delivery goes ``queued -> leased -> submitted``; ``unknown`` after an answer
+that went missing, ``cancelled`` when its recipient is gone, ``dead`` for good.
+"""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, and_, func, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from statuspage.models import Announcement, Delivery
+from statuspage.db import UtcDateTime, db, transaction
+from statuspage.delivery.transport import Outcome, Receipt
+from statuspage.models import Announcement, Delivery, Subscriber
 from statuspage.rules.vocabulary import Visibility
 
 SECURITY_LANE = 0
 INCIDENT_LANE = 1
+
+# Other writers wait no longer than one of these takes: 130 ms at most on SQLite.
+EXPANSION_CHUNK = 10_000
+# Longer than any hand-over of one batch may take.
+LEASE = timedelta(seconds=120)
+# How long events of the provider may take to tell whether an unknown one was taken.
+UNKNOWN_WAIT = timedelta(seconds=120)
+MOST_ATTEMPTS = 10
+LONGEST_BACK_OFF = timedelta(minutes=10)
+TWICE_UNKNOWN = "Twice the answer of the mail provider went missing: it may or may not have arrived."
+CRASHED = "The worker ended while it was handing this over."
+
+Audience = Callable[[Announcement], Select[str, str]]
+"""Announcement to a query of subscribers' ids and addresses."""
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """One delivery that this worker may hand over now."""
+
+    id: int
+    address: str
+    subscriber_id: str | None
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Claimed deliveries of one announcement."""
+
+    announcement: Announcement
+    deliveries: tuple[Claimed, ...]
 
 
 def announce_to_subscribers(
@@ -49,3 +92,159 @@ def announce_to_address(
             not_before=now,
         )
     )
+
+
+def expand(audience: Audience, now: datetime) -> bool:
+    """Make delivery rows for the next chunk of the oldest announcement; tell whether there was one."""
+    with transaction(now) as session:
+        announcement = session.scalar(
+            select(Announcement)
+            .where(Announcement.expanded_at.is_(None))
+            .order_by(Announcement.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        if announcement is None:
+            return False
+        chunk = (
+            audience(announcement)
+            .where(Subscriber.id > announcement.expanded_to)
+            .order_by(Subscriber.id)
+            .limit(EXPANSION_CHUNK)
+            .subquery()
+        )
+        last: str | None = session.scalar(select(func.max(chunk.c.id)))
+        if last is None:
+            announcement.expanded_at = now
+            return True
+        session.execute(_insert_deliveries(session, announcement, chunk, now))
+        announcement.expanded_to = last
+        return True
+
+
+def _insert_deliveries(session: Session, announcement: Announcement, chunk: Any, now: datetime) -> Any:
+    rows = select(
+        literal(announcement.id),
+        chunk.c.id,
+        chunk.c.email,
+        literal(INCIDENT_LANE),
+        literal(Delivery.QUEUED),
+        literal(now, UtcDateTime()),
+    ).where(chunk.c.id.is_not(None))
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    columns = ["announcement_id", "subscriber_id", "address", "lane", "state", "not_before"]
+    return insert(Delivery).from_select(columns, rows).on_conflict_do_nothing()
+
+
+def claim(owner: str, limit: int, now: datetime) -> Batch | None:
+    """Take up to ``limit`` due deliveries of one announcement for this worker; None if none is due.
+
+    The lease is committed before anything is sent. Deliveries whose recipient
+    has gone since are cancelled here, at the last moment.
+    """
+    due = and_(Delivery.state.in_((Delivery.QUEUED, Delivery.UNKNOWN)), Delivery.not_before <= now)
+    if not _anything_to_do(due, now):
+        return None
+    with transaction(now) as session:
+        _sweep(session, now)
+        first = session.scalar(
+            select(Delivery.announcement_id).where(due).order_by(Delivery.lane, Delivery.id).limit(1)
+        )
+        if first is None:
+            return None
+        rows = session.scalars(
+            select(Delivery)
+            .where(due, Delivery.announcement_id == first)
+            .order_by(Delivery.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        ).all()
+        announcement = session.get_one(Announcement, first)
+        wanted = _still_wanted(session, announcement, rows)
+        for row in rows:
+            if row.subscriber_id is not None and row.subscriber_id not in wanted:
+                row.state, row.settled_at = Delivery.CANCELLED, now
+            else:
+                row.state, row.lease_owner, row.lease_until = Delivery.LEASED, owner, now + LEASE
+                row.attempts += 1
+        session.flush()
+        taken = tuple(
+            Claimed(row.id, row.address, row.subscriber_id, row.attempts)
+            for row in rows
+            if row.state == Delivery.LEASED
+        )
+        session.expunge(announcement)
+        return Batch(announcement, taken)
+
+
+def _anything_to_do(due: Any, now: datetime) -> bool:
+    """Look without taking the write lock: a worker with nothing to do disturbs nobody."""
+    session = db.session()
+    session.rollback()
+    lapsed = and_(Delivery.state == Delivery.LEASED, Delivery.lease_until < now)
+    return any(session.scalar(select(Delivery.id).where(found).limit(1)) is not None for found in (due, lapsed))
+
+
+def _still_wanted(session: Session, announcement: Announcement, rows: Sequence[Delivery]) -> set[str]:
+    """Ids of the subscribers who still want this: active ones, or pending ones for their confirmation."""
+    state = Subscriber.PENDING if announcement.kind == "confirm_subscription" else Subscriber.ACTIVE
+    ids = [row.subscriber_id for row in rows if row.subscriber_id is not None]
+    return set(session.scalars(select(Subscriber.id).where(Subscriber.id.in_(ids), Subscriber.state == state)))
+
+
+def settle(owner: str, receipts: Sequence[Receipt], now: datetime) -> None:
+    """Write down what became of this worker's deliveries; those it no longer holds are left alone."""
+    with transaction(now) as session:
+        by_id = {receipt.delivery_id: receipt for receipt in receipts}
+        rows = session.scalars(
+            select(Delivery)
+            .where(Delivery.id.in_(by_id), Delivery.state == Delivery.LEASED, Delivery.lease_owner == owner)
+            .with_for_update()
+        )
+        for row in rows:
+            _settle(row, by_id[row.id], now)
+
+
+def release(owner: str, batch: Batch, until: datetime, now: datetime) -> None:
+    """Give a batch back that nobody was handed; no attempt is counted."""
+    with transaction(now) as session:
+        session.execute(
+            update(Delivery)
+            .where(
+                Delivery.id.in_([each.id for each in batch.deliveries]),
+                Delivery.state == Delivery.LEASED,
+                Delivery.lease_owner == owner,
+            )
+            .values(state=Delivery.QUEUED, attempts=Delivery.attempts - 1, not_before=until, lease_until=None)
+        )
+
+
+def _sweep(session: Session, now: datetime) -> None:
+    """Take back what a worker that ended had leased: it may have been handed over, or not."""
+    lapsed = session.scalars(
+        select(Delivery)
+        .where(Delivery.state == Delivery.LEASED, Delivery.lease_until < now)
+        .with_for_update(skip_locked=True)
+    )
+    for row in lapsed:
+        _settle(row, Receipt(row.id, Outcome.UNKNOWN, CRASHED), now)
+
+
+def _settle(row: Delivery, receipt: Receipt, now: datetime) -> None:
+    row.error, row.lease_until = receipt.error[:500], None
+    if receipt.outcome is Outcome.SUBMITTED:
+        row.state, row.settled_at = Delivery.SUBMITTED, now
+    elif receipt.outcome is Outcome.UNKNOWN and not row.was_unknown:
+        row.state, row.was_unknown, row.not_before = Delivery.UNKNOWN, True, now + UNKNOWN_WAIT
+    elif receipt.outcome is Outcome.UNKNOWN:
+        row.state, row.settled_at, row.error = Delivery.DEAD, now, TWICE_UNKNOWN
+    elif receipt.outcome is Outcome.LATER and row.attempts < MOST_ATTEMPTS:
+        row.state, row.not_before = Delivery.QUEUED, now + back_off(row.attempts)
+    else:
+        row.state, row.settled_at = Delivery.DEAD, now
+
+
+def back_off(attempts: int) -> timedelta:
+    """Return how long to wait after this many tries: 2, 4, 8 … seconds, ten minutes at most."""
+    # 2 to the 10th is past ten minutes already.
+    return min(timedelta(seconds=2 ** min(attempts, 10)), LONGEST_BACK_OFF)

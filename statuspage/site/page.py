@@ -4,14 +4,16 @@ Drafts, internal incidents, drills and incidents without a first public message
 are left out here, once, for page, feeds and everything made from them.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 from sqlalchemy import ColumnElement, Select, and_, func, select
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import aliased, selectinload
 
 from statuspage import prose
 from statuspage.db import db
@@ -97,8 +99,9 @@ class Entry:
     next_update_by: datetime | None
     last_posted_at: datetime
     updates: tuple[PublicUpdate, ...]
-    """Newest first."""
+    """Newest first; in lists only the newest."""
     components: tuple[PublicComponent, ...]
+    """Empty in lists."""
     post_mortem: Markup
 
     @property
@@ -169,19 +172,13 @@ def load_component(component_id: str) -> tuple[PublicComponent, tuple[Entry, ...
     component = db.session.get(Component, component_id, populate_existing=True)
     if component is None or component.archived_at is not None:
         return None
-    incidents = _incidents(
-        select(Incident)
-        .join(IncidentComponent)
-        .where(PUBLISHED, IncidentComponent.component_id == component_id)
-        .order_by(Incident.started_at.desc())
-        .limit(COMPONENT_ENTRIES)
+    incidents = _brief_incidents(
+        Incident.id.in_(select(IncidentComponent.incident_id).where(IncidentComponent.component_id == component_id))
     )
-    maintenances = _maintenances(
-        select(Maintenance)
-        .join(MaintenanceComponent)
-        .where(MaintenanceComponent.component_id == component_id)
-        .order_by(Maintenance.scheduled_for.desc())
-        .limit(COMPONENT_ENTRIES)
+    maintenances = _brief_maintenances(
+        Maintenance.id.in_(
+            select(MaintenanceComponent.maintenance_id).where(MaintenanceComponent.component_id == component_id)
+        )
     )
     entries = sorted((*incidents, *maintenances), key=lambda entry: entry.started_at, reverse=True)
     return _component(component, component_id in _overlaid()), tuple(entries[:COMPONENT_ENTRIES])
@@ -200,11 +197,9 @@ def load_latest(count: int) -> tuple[Entry, ...]:
 
 
 def entries_between(first: datetime, end: datetime) -> tuple[Entry, ...]:
-    """Return what began from ``first`` up to, not including, ``end``; the newest first."""
-    incidents = _incidents(select(Incident).where(PUBLISHED, Incident.started_at >= first, Incident.started_at < end))
-    maintenances = _maintenances(
-        select(Maintenance).where(Maintenance.scheduled_for >= first, Maintenance.scheduled_for < end)
-    )
+    """List what began from ``first`` up to, not including, ``end``; the newest first."""
+    incidents = _brief_incidents(Incident.started_at >= first, Incident.started_at < end, limit=None)
+    maintenances = _brief_maintenances(Maintenance.scheduled_for >= first, Maintenance.scheduled_for < end, limit=None)
     return tuple(sorted((*incidents, *maintenances), key=lambda entry: entry.started_at, reverse=True))
 
 
@@ -217,6 +212,14 @@ def load_entry_ids() -> list[str]:
 def load_component_ids() -> list[str]:
     """Return the id of every component on the page."""
     return list(db.session.scalars(select(Component.id).where(Component.archived_at.is_(None))))
+
+
+def load_broken_promises(since: datetime, now: datetime) -> list[str]:
+    """Return the ids of the open incidents whose next update fell overdue in a span of time."""
+    query = select(Incident.id).where(
+        PUBLISHED, Incident.stage != Stage.RESOLVED, Incident.next_update_by >= since, Incident.next_update_by < now
+    )
+    return list(db.session.scalars(query))
 
 
 def load_months(frame: Frame, now: datetime) -> list[date]:
@@ -253,6 +256,77 @@ def _maintenances(query: Select[Maintenance]) -> tuple[Entry, ...]:
     return tuple(_from_maintenance(maintenance) for maintenance in found)
 
 
+def _brief_incidents(*conditions: ColumnElement[bool], limit: int | None = COMPONENT_ENTRIES) -> list[Entry]:
+    """List incidents with their newest update: plain columns, since lists of hundreds are common."""
+    other = aliased(Update)
+    newest = select(func.max(other.sequence)).where(other.incident_id == Incident.id).scalar_subquery()
+    columns = (Incident.id, Incident.title, Incident.stage, Incident.impact, Incident.started_at, Incident.resolved_at)
+    query = (
+        select(*columns, Incident.last_posted_at, Update.stage.label("said"), Update.body_html, Update.posted_at)
+        .outerjoin(Update, and_(Update.incident_id == Incident.id, Update.sequence == newest))
+        .where(PUBLISHED, *conditions)
+        .order_by(Incident.started_at.desc())
+        .limit(limit)
+    )
+    return [
+        Entry(
+            kind="incident",
+            id=row.id,
+            title=row.title,
+            label=LABELS[row.stage],
+            is_open=row.stage is not Stage.RESOLVED,
+            impact=row.impact,
+            started_at=row.started_at,
+            ended_at=row.resolved_at,
+            next_update_by=None,
+            last_posted_at=row.last_posted_at,
+            updates=_newest(row),
+            components=(),
+            post_mortem=Markup(),
+        )
+        for row in db.session.execute(query)
+    ]
+
+
+def _brief_maintenances(*conditions: ColumnElement[bool], limit: int | None = COMPONENT_ENTRIES) -> list[Entry]:
+    """List maintenance windows with their newest update."""
+    update, other = MaintenanceUpdate, aliased(MaintenanceUpdate)
+    newest = select(func.max(other.sequence)).where(other.maintenance_id == Maintenance.id).scalar_subquery()
+    columns = (Maintenance.id, Maintenance.title, Maintenance.stage, Maintenance.scheduled_for)
+    query = (
+        select(*columns, Maintenance.scheduled_until, update.stage.label("said"), update.body_html, update.posted_at)
+        .outerjoin(update, and_(update.maintenance_id == Maintenance.id, update.sequence == newest))
+        .where(*conditions)
+        .order_by(Maintenance.scheduled_for.desc())
+        .limit(limit)
+    )
+    return [
+        Entry(
+            kind="maintenance",
+            id=row.id,
+            title=row.title,
+            label=LABELS[row.stage],
+            is_open=row.stage in OPEN_MAINTENANCE,
+            impact=None,
+            started_at=row.scheduled_for,
+            ended_at=row.scheduled_until,
+            next_update_by=None,
+            last_posted_at=row.posted_at or row.scheduled_for,
+            updates=_newest(row),
+            components=(),
+            post_mortem=Markup(),
+        )
+        for row in db.session.execute(query)
+    ]
+
+
+def _newest(row: Any) -> tuple[PublicUpdate, ...]:
+    if row.posted_at is None:
+        return ()
+    # Cleaned when the message was written.
+    return (PublicUpdate(row.said.value, LABELS[row.said], Markup(row.body_html), row.posted_at),)  # noqa: S704
+
+
 def _from_incident(incident: Incident) -> Entry:
     return Entry(
         kind="incident",
@@ -267,7 +341,8 @@ def _from_incident(incident: Incident) -> Entry:
         last_posted_at=incident.last_posted_at or incident.started_at,
         updates=_updates(incident.updates),
         components=tuple(_affected(each) for each in incident.components),
-        post_mortem=Markup(prose.to_html(incident.post_mortem)),  # noqa: S704  (cleaned by prose)
+        # Few incidents have one, and Markdown is slow for a list of hundreds.
+        post_mortem=Markup(prose.to_html(incident.post_mortem)) if incident.post_mortem else Markup(),  # noqa: S704  (cleaned by prose)
     )
 
 
@@ -291,7 +366,7 @@ def _from_maintenance(maintenance: Maintenance) -> Entry:
 
 def _updates(updates: Sequence[Update | MaintenanceUpdate]) -> tuple[PublicUpdate, ...]:
     """Newest first, as they come; one that did not change the stage is called "Update"."""
-    earlier = [*(update.stage for update in updates[1:]), None]
+    earlier = [update.stage for update in updates[1:]]
     return tuple(
         PublicUpdate(
             stage=update.stage.value,
@@ -300,7 +375,7 @@ def _updates(updates: Sequence[Update | MaintenanceUpdate]) -> tuple[PublicUpdat
             html=Markup(update.body_html),  # noqa: S704
             posted_at=update.posted_at,
         )
-        for update, before in zip(updates, earlier, strict=True)
+        for update, before in itertools.zip_longest(updates, earlier)
     )
 
 

@@ -3,9 +3,9 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
-from functools import cache, lru_cache
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 from sqlalchemy import Select, select
@@ -31,6 +31,19 @@ class Site:
 
     frame: Frame
     now: datetime
+    _months: dict[date, tuple[page.Entry, ...]] = field(default_factory=dict, compare=False)
+
+    @cached_property
+    def latest(self) -> tuple[page.Entry, ...]:
+        """What both feeds hold, read once."""
+        return page.load_latest(feeds.ITEMS)
+
+    def entries_of(self, month: date) -> tuple[page.Entry, ...]:
+        """Return what began in a month; the history and the month's own page read it once."""
+        if month not in self._months:
+            first, end = self.frame.begin(month), self.frame.begin(page.next_month(month))
+            self._months[month] = page.entries_between(first, end)
+        return self._months[month]
 
 
 def refresh(settings: Settings, now: datetime) -> list[str]:
@@ -44,7 +57,8 @@ def refresh(settings: Settings, now: datetime) -> list[str]:
         site = _site(settings, now)
         if site is None:
             return []
-        return _write(settings, site, _stale_paths(site, snapshot.read_current(settings.site_dir), settings))
+        paths = _stale_paths(site, snapshot.read_current(settings.site_dir), settings)
+        return _write_all(settings, site) if paths is None else _write(settings, site, paths)
 
 
 def publish_all(settings: Settings, now: datetime) -> list[str]:
@@ -52,7 +66,7 @@ def publish_all(settings: Settings, now: datetime) -> list[str]:
     require_utc(now)
     with snapshot.lock(settings.site_dir):
         site = _site(settings, now)
-        return [] if site is None else _write(settings, site, _all_paths(site))
+        return [] if site is None else _write_all(settings, site)
 
 
 def layout_values(settings: Settings) -> dict[str, object]:
@@ -68,18 +82,22 @@ def _site(settings: Settings, now: datetime) -> Site | None:
     return Site(frame, now) if frame is not None else None
 
 
-def _stale_paths(site: Site, current: snapshot.Current | None, settings: Settings) -> list[str]:
+def _stale_paths(site: Site, current: snapshot.Current | None, settings: Settings) -> list[str] | None:
+    """Return what is to be written anew; None for everything."""
     frame = site.frame
     if current is None or current.renderer != _fingerprint(settings.public_url) or current.revision > frame.revision:
-        return _all_paths(site)
+        return None
     changes = db.session.scalars(
         select(Change).where(Change.revision > current.revision, Change.revision <= frame.revision)
     ).all()
     if len(changes) != frame.revision - current.revision or any(change.subject_kind == "page" for change in changes):
-        return _all_paths(site)
+        return None
     paths: set[str] = set()
     for change in changes:
         paths |= _paths_of(change.subject_kind, change.subject_id, site)
+    if changes:
+        paths |= _paths_of_missing_months(site, settings)
+    paths |= _paths_of_broken_promises(site, datetime.fromisoformat(current.generated_at).astimezone(UTC))
     return sorted(paths | _paths_of_new_day(site, date.fromisoformat(current.local_day)))
 
 
@@ -124,8 +142,29 @@ def _paths_of_new_day(site: Site, written: date) -> set[str]:
     return {"/", "/history", *(f"/history/{month:%Y-%m}" for month in months)}
 
 
+def _paths_of_missing_months(site: Site, settings: Settings) -> set[str]:
+    """Months before the first one so far, when something backdated is published; and their neighbours' links."""
+    months = page.load_months(site.frame, site.now)
+    missing = {month for month in months if not snapshot.exists(settings.site_dir, f"/history/{month:%Y-%m}")}
+    touched = {page.next_month(month, step) for month in missing for step in (-1, 0, 1)} & set(months)
+    return {f"/history/{month:%Y-%m}" for month in touched}
+
+
+def _paths_of_broken_promises(site: Site, since: datetime) -> set[str]:
+    """Once a promise has passed readers get an honest line, script or not."""
+    late = page.load_broken_promises(since, site.now)
+    return {f"/incidents/{entry_id}" for entry_id in late} | ({"/"} if late else set())
+
+
 def _ids(query: Select[str]) -> set[str]:
     return set(db.session.scalars(query))
+
+
+def _write_all(settings: Settings, site: Site) -> list[str]:
+    """Write everything; what belongs to nothing any more is taken away before the folder is said to be whole."""
+    paths = _all_paths(site)
+    snapshot.remove_others(settings.site_dir, paths)
+    return _write(settings, site, paths)
 
 
 def _write(settings: Settings, site: Site, paths: list[str]) -> list[str]:
@@ -192,7 +231,7 @@ def _component(site: Site, component_id: str) -> bytes | None:
 
 def _history(site: Site) -> bytes:
     months = page.load_months(site.frame, site.now)
-    shown = [(month, _entries_of(site, month)) for month in months[: page.MONTHS_ON_HISTORY]]
+    shown = [(month, site.entries_of(month)) for month in months[: page.MONTHS_ON_HISTORY]]
     return _html("history", site, shown=shown, months=months)
 
 
@@ -204,22 +243,18 @@ def _month(site: Site, text: str) -> bytes | None:
         "month",
         site,
         month=month,
-        entries=_entries_of(site, month),
+        entries=site.entries_of(month),
         earlier=page.next_month(month, -1) if month > months[-1] else None,
         later=page.next_month(month) if month < months[0] else None,
     )
 
 
-def _entries_of(site: Site, month: date) -> tuple[page.Entry, ...]:
-    return page.entries_between(site.frame.begin(month), site.frame.begin(page.next_month(month)))
-
-
 def _rss(site: Site) -> bytes:
-    return feeds.rss(site.frame, page.load_latest(feeds.ITEMS))
+    return feeds.rss(site.frame, site.latest)
 
 
 def _atom(site: Site) -> bytes:
-    return feeds.atom(site.frame, page.load_latest(feeds.ITEMS))
+    return feeds.atom(site.frame, site.latest)
 
 
 def _missing(site: Site) -> bytes:

@@ -13,8 +13,9 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import date, datetime
 from pathlib import Path
 
 CURRENT = "current.json"
@@ -96,6 +97,19 @@ def remove(folder: Path, path: str) -> None:
     (folder / file_name(path)).unlink(missing_ok=True)
 
 
+def exists(folder: Path, path: str) -> bool:
+    """Tell whether the folder has a file for a public path."""
+    return (folder / file_name(path)).exists()
+
+
+def remove_others(folder: Path, paths: Iterable[str]) -> None:
+    """Take away every page but these; styles stay, since pages in caches still name old ones."""
+    kept = {folder / file_name(path) for path in paths} | {folder / CURRENT, folder / LOCK}
+    for file in folder.rglob("*"):
+        if file.is_file() and file not in kept and file.parent.name != "assets":
+            file.unlink()
+
+
 def write_current(folder: Path, current: Current) -> None:
     """Say where the folder stands; readers look again at what they hold."""
     write(folder, f"/{CURRENT}", json.dumps(asdict(current), indent=1).encode())
@@ -104,9 +118,12 @@ def write_current(folder: Path, current: Current) -> None:
 def read_current(folder: Path) -> Current | None:
     """Return where the folder stands; None if that is missing or damaged."""
     try:
-        return Current(**json.loads((folder / CURRENT).read_bytes()))
+        current = Current(**json.loads((folder / CURRENT).read_bytes()))
+        date.fromisoformat(current.local_day)
+        datetime.fromisoformat(current.generated_at)
     except (OSError, ValueError, TypeError):
         return None
+    return current if isinstance(current.revision, int) else None
 
 
 class Reader:
@@ -158,9 +175,12 @@ class Reader:
                 else:
                     body = handle.read()
                     gzipped, etag = gzip.compress(body, 6, mtime=0), hashlib.sha256(body).hexdigest()[:32]
-        except OSError:
-            # Taken away while the snapshot stands: gone. Unreadable with all the rest: keep what is held.
+        except FileNotFoundError:
+            # Taken away while the snapshot stands: gone. Taken away with all the rest: keep what is held.
             return None if self._current.exists() else held
+        except OSError:
+            # Too many open files, a failing disk: what is held is better than a page that says "not here".
+            return held
         loaded = File(body, gzipped, etag, CONTENT_TYPES[Path(name).suffix], signature, generation)
         if len(self._files) >= FILES_IN_MEMORY:
             self._files = {}

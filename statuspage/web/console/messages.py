@@ -13,7 +13,7 @@ from statuspage import clock
 from statuspage.actions import incidents
 from statuspage.actions.templates import template_for
 from statuspage.db import db
-from statuspage.models import Incident, Page, Subscriber
+from statuspage.models import Component, Incident, Page, Subscriber
 from statuspage.rules import messages
 from statuspage.rules.policy import DEFAULT_POLICIES, UNOWED_NEXT_UPDATE
 from statuspage.rules.times import typed_instant
@@ -27,6 +27,7 @@ from statuspage.rules.vocabulary import (
     RuleBroken,
     Severity,
 )
+from statuspage.settings import Settings
 from statuspage.site import publisher
 from statuspage.web import access
 from statuspage.web.console import preview
@@ -142,7 +143,19 @@ def _preview(incident: Incident, kind: MessageKind, values: Mapping[str, str], n
     draft = messages.sketch(kind, values, now)
     started_at = draft.instant("started_at") or incident.started_at
     body = messages.render(template_for(kind), draft, started_at)
-    return preview.make(incident, draft, body, now)
+    settings: Settings = current_app.config["STATUSPAGE"]
+    page_name = db.session.execute(select(Page.name)).scalar_one()
+    return preview.make(incident, draft, body, _named_states(incident, values), page_name, settings.public_url, now)
+
+
+def _named_states(incident: Incident, values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Name and state of every affected component, as the form has them now."""
+    chosen = {name.removeprefix("state_"): value for name, value in values.items() if name.startswith("state_")}
+    known = {each.component_id: each.state.value for each in incident.components}
+    states = known | {name: value for name, value in chosen.items() if value in set(ComponentState)}
+    rows = db.session.execute(select(Component.id, Component.name).where(Component.id.in_(states)))
+    names = {row.id: row.name for row in rows}
+    return tuple((names[each], state) for each, state in states.items() if each in names)
 
 
 def _opening_values(incident: Incident, kind: MessageKind, now: datetime) -> dict[str, str]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from markupsafe import Markup
 
 from statuspage import prose
+from statuspage.delivery.composition import IncidentMail, render_incident_update
 from statuspage.models import Incident
 from statuspage.rules.messages import Draft
 from statuspage.rules.vocabulary import LABELS
@@ -24,9 +25,34 @@ class Preview:
     mail_text: str
 
 
-def make(incident: Incident, draft: Draft, body: str, now: datetime) -> Preview:
-    """Return the message as it would be shown if it were posted now."""
-    label = LABELS[draft.stage]
+def make(
+    incident: Incident,
+    draft: Draft,
+    body: str,
+    components: tuple[tuple[str, str], ...],
+    page_name: str,
+    public_url: str,
+    now: datetime,
+) -> Preview:
+    """Return the message as it would be shown if it were posted now.
+
+    ``components`` are the names and states of what the message affects.
+    """
     # Cleaned by prose.
-    update = PublicUpdate(draft.stage.value, label, Markup(prose.to_html(body)), now)  # noqa: S704
-    return Preview(update, incident.title, item_html([update]), incident.title, body)
+    html = Markup(prose.to_html(body))  # noqa: S704
+    update = PublicUpdate(draft.stage.value, LABELS[draft.stage], html, now)
+    subject, text, _ = render_incident_update(
+        IncidentMail(
+            page_name=page_name,
+            title=incident.title,
+            label=update.label,
+            posted_at=now,
+            body=body,
+            body_html=html,
+            next_update_by=draft.instant("next_update_by"),
+            components=components,
+            incident_url=f"{public_url}/incidents/{incident.id}",
+            unsubscribe_url="(each reader's own link)",
+        )
+    )
+    return Preview(update, incident.title, item_html([update]), subject, text)

@@ -1,0 +1,155 @@
+"""What a mail says: from an announcement's facts and the templates under ``templates/mail/``."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from markupsafe import Markup
+from sqlalchemy import select
+
+from statuspage.db import db
+from statuspage.delivery.outbox import Claimed
+from statuspage.delivery.transport import Message, Recipient
+from statuspage.links import Purpose, make_token
+from statuspage.models import Account, Announcement, Page, Update
+from statuspage.rendering import environment
+from statuspage.rules.vocabulary import LABELS
+from statuspage.settings import Settings
+
+PREHEADER_LIMIT = 90
+
+
+@dataclass(frozen=True)
+class IncidentMail:
+    """What a mail about an update shows."""
+
+    page_name: str
+    title: str
+    label: str
+    posted_at: datetime
+    body: str
+    body_html: Markup
+    next_update_by: datetime | None
+    components: tuple[tuple[str, str], ...]
+    """Name and state of every affected component."""
+    incident_url: str
+    unsubscribe_url: str
+
+
+def compose(announcement: Announcement, settings: Settings) -> Message:
+    """Write the mail of an announcement, once for all its recipients.
+
+    Raises LookupError if what it tells about is gone.
+    """
+    page_name = db.session.execute(select(Page.name)).scalar_one()
+    if announcement.kind == "incident_update":
+        return _incident_update(announcement, page_name, settings)
+    purpose = {"confirm_subscription": Purpose.CONFIRM, "invitation": Purpose.INVITATION}[announcement.kind]
+    path = {Purpose.CONFIRM: "subscriptions", Purpose.INVITATION: "invitation"}[purpose]
+    token = make_token(settings, purpose, announcement.subject_id)
+    values = {"page_name": page_name, "url": f"{settings.public_url}/{path}/{token}"}
+    if purpose is Purpose.INVITATION and db.session.get(Account, announcement.subject_id) is None:
+        raise LookupError("the invited account is gone")
+    headers = _common_headers(announcement)
+    headers["Message-ID"] = f"<{announcement.kind}.{announcement.id}@{_host(settings)}>"
+    return _render(announcement.kind, values, headers)
+
+
+def recipient(announcement: Announcement, delivery: Claimed, settings: Settings) -> Recipient:
+    """Return the recipient of a delivery, with the values of its marks."""
+    if delivery.subscriber_id is None or announcement.kind != "incident_update":
+        return Recipient(delivery.id, delivery.address, {})
+    token = make_token(settings, Purpose.UNSUBSCRIBE, delivery.subscriber_id)
+    marks = _marks(announcement, settings)
+    return Recipient(
+        delivery.id, delivery.address, {marks["token"]: token, marks["subscriber"]: delivery.subscriber_id}
+    )
+
+
+def render_incident_update(mail: IncidentMail) -> tuple[str, str, str]:
+    """Return subject, text and HTML of a mail about an update."""
+    preheader = " ".join(mail.body.split())[:PREHEADER_LIMIT]
+    return _rendered("incident_update", {"mail": mail, "preheader": preheader})
+
+
+def _incident_update(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+    update = db.session.get(Update, announcement.subject_id)
+    if update is None:
+        raise LookupError("the update is gone")
+    incident, host, marks = update.incident, _host(settings), _marks(announcement, settings)
+    unsubscribe_url = f"{settings.public_url}/unsubscribe/{marks['token']}"
+    mail = IncidentMail(
+        page_name=page_name,
+        title=incident.title,
+        label=LABELS[update.stage],
+        posted_at=update.posted_at,
+        body=update.body,
+        # Cleaned when the message was written.
+        body_html=Markup(update.body_html),  # noqa: S704
+        next_update_by=update.next_update_by,
+        components=tuple((each["name"], each["new_state"]) for each in update.component_states),
+        incident_url=f"{settings.public_url}/incidents/{incident.id}",
+        unsubscribe_url=unsubscribe_url,
+    )
+    subject, text, html = render_incident_update(mail)
+    headers = _common_headers(announcement) | {
+        # The same update to the same person has the same id: receivers can drop a second copy.
+        "Message-ID": f"<incident.{incident.id}.{update.sequence}.{marks['subscriber']}@{host}>",
+        # RFC 8058: one click, no questions; RFC 2369 and RFC 2919: what list this is.
+        "List-Unsubscribe": f"<{unsubscribe_url}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        "List-Id": f"<incidents.{host}>",
+        "List-Archive": f"<{settings.public_url}/history>",
+        "Precedence": "list",
+    }
+    if update.sequence > 1:
+        first = f"<incident.{incident.id}.1.{marks['subscriber']}@{host}>"
+        headers |= {"In-Reply-To": first, "References": first}
+    return Message(subject, text, html, headers)
+
+
+def _common_headers(announcement: Announcement) -> dict[str, str]:
+    return {
+        "Date": format_datetime(announcement.created_at),
+        # RFC 3834: no holiday answers, please; the second is Microsoft's word for the same.
+        "Auto-Submitted": "auto-generated",
+        "X-Auto-Response-Suppress": "All",
+    }
+
+
+def _marks(announcement: Announcement, settings: Settings) -> dict[str, str]:
+    """What stands for a recipient's own values: words that no text of an incident can contain by chance."""
+    secret = hashlib.sha256(f"{settings.secret_key} marks {announcement.id}".encode()).hexdigest()[:16]
+    return {name: f"mark{secret}{name}" for name in ("token", "subscriber")}
+
+
+def _render(kind: str, values: Mapping[str, Any], headers: Mapping[str, str]) -> Message:
+    subject, text, html = _rendered(kind, values)
+    return Message(subject, text, html, headers)
+
+
+def _rendered(kind: str, values: Mapping[str, Any]) -> tuple[str, str, str]:
+    subject, text, html = (
+        environment().get_template(f"mail/{kind}/{name}").render(values)
+        for name in ("subject.txt", "body.txt", "body.html")
+    )
+    return " ".join(subject.split()), re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", _inliner().inline(html)
+
+
+@cache
+def _inliner() -> Any:
+    # 4 MB of compiled code that only mail needs.
+    import css_inline
+
+    # The rules for dark mode can't be inlined: they stay.
+    return css_inline.CSSInliner(keep_style_tags=True, keep_at_rules=True, load_remote_stylesheets=False)
+
+
+def _host(settings: Settings) -> str:
+    return urlsplit(settings.public_url).hostname or "localhost"

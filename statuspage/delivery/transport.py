@@ -1,0 +1,78 @@
+"""What every way of sending has in common: a message, its recipients, a receipt for each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Message:
+    """A mail, written once for all its recipients.
+
+    Text, HTML and header values may hold marks that stand for each recipient's
+    own values.
+    """
+
+    subject: str
+    text: str
+    html: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """One address, and what its marks stand for."""
+
+    delivery_id: int
+    address: str
+    substitutions: Mapping[str, str]
+
+    def fill(self, text: str) -> str:
+        """Return the text with this recipient's values in place of the marks."""
+        for mark, value in self.substitutions.items():
+            text = text.replace(mark, value)
+        return text
+
+
+class Outcome(StrEnum):
+    """What became of one hand-over."""
+
+    SUBMITTED = "submitted"
+    REFUSED = "refused"
+    """For good: this address or this mail will never do."""
+    LATER = "later"
+    """Surely not taken; worth another try."""
+    UNKNOWN = "unknown"
+    """The answer went missing: it may have been taken."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of one delivery."""
+
+    delivery_id: int
+    outcome: Outcome
+    error: str = ""
+
+
+class ChannelDown(Exception):
+    """The provider takes nothing just now; nobody was handed anything by this call."""
+
+    def __init__(self, reason: str, retry_after: float) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+        """Seconds to leave the provider alone."""
+
+
+class Transport(Protocol):
+    """A way to hand mails over."""
+
+    batch_size: int
+    """As many as are surely handed over before a lease runs out."""
+
+    def deliver(self, message: Message, recipients: Sequence[Recipient]) -> list[Receipt]:
+        """Hand the message over to each recipient; a receipt for each, in any order.
+
+        Raises ChannelDown.
+        """

@@ -1,0 +1,105 @@
+"""What a mail says, and its headers."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from statuspage.db import db
+from statuspage.delivery import composition
+from statuspage.delivery.outbox import Claimed
+from statuspage.delivery.transport import Message, Recipient
+from statuspage.links import Purpose, read_token
+from statuspage.models import Announcement, IncidentComponent
+from statuspage.rules.vocabulary import MessageKind
+from statuspage.settings import Settings
+from tests import builders
+from tests.pagechecks import check_page, text_of
+
+
+def composed(settings: Settings) -> tuple[Message, Recipient]:
+    announcement = db.session.scalars(select(Announcement).order_by(Announcement.id.desc())).first()
+    assert announcement is not None
+    claimed = Claimed(1, "ada@example.com", "subscriber01", 1)
+    return composition.compose(announcement, settings), composition.recipient(announcement, claimed, settings)
+
+
+@pytest.fixture
+def acknowledged(incident_id: str, writer: str, now: datetime) -> str:
+    states = {each.component_id: each.state for each in db.session.scalars(select(IncidentComponent))}
+    builders.post(MessageKind.ACKNOWLEDGE, incident_id, states, writer, now)
+    return incident_id
+
+
+def test_text_and_html_both_say_everything(acknowledged: str, settings: Settings) -> None:
+    message, recipient = composed(settings)
+    html = check_page(recipient.fill(message.html).replace(" style=", " data-style="))
+    for words in (recipient.fill(message.text), text_of(html)):
+        for fact in ("Sign-in fails", "Signing in may fail.", "Next update by 21 Nov 2026, 14:30 UTC", "Outage"):
+            assert fact in words
+    assert f"http://status.example.com/incidents/{acknowledged}" in message.text
+    assert message.subject == "[Larkspur status] Sign-in fails"
+    assert len(message.html) < 102_000
+    assert "http-equiv" not in message.html
+    assert "<img" not in message.html
+
+
+def test_one_click_leads_out(acknowledged: str, settings: Settings) -> None:
+    message, recipient = composed(settings)
+    header = recipient.fill(message.headers["List-Unsubscribe"])
+    token = header.removeprefix("<http://status.example.com/unsubscribe/").removesuffix(">")
+    assert read_token(settings, Purpose.UNSUBSCRIBE, token) == "subscriber01"
+    assert message.headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert f"/unsubscribe/{token}" in recipient.fill(message.text)
+    assert f"/unsubscribe/{token}" in recipient.fill(message.html)
+
+
+def test_the_mails_of_an_incident_are_one_thread(
+    acknowledged: str, writer: str, settings: Settings, now: datetime
+) -> None:
+    first, recipient = composed(settings)
+    builders.post(MessageKind.UPDATE, acknowledged, {}, writer, now + timedelta(minutes=5))
+    second, again = composed(settings)
+    assert first.subject == second.subject
+    opening = recipient.fill(first.headers["Message-ID"])
+    assert opening == f"<incident.{acknowledged}.1.subscriber01@status.example.com>"
+    assert again.fill(second.headers["In-Reply-To"]) == again.fill(second.headers["References"]) == opening
+    assert again.fill(second.headers["Message-ID"]) != opening
+
+
+def test_programs_are_told_not_to_answer(acknowledged: str, settings: Settings) -> None:
+    message, _ = composed(settings)
+    assert message.headers["Auto-Submitted"] == "auto-generated"
+    assert message.headers["List-Id"] == "<incidents.status.example.com>"
+    assert message.headers["Date"] == "Sat, 21 Nov 2026 14:00:00 +0000"
+
+
+def test_hostile_words_show_as_they_were_typed(
+    incident_id: str, writer: str, settings: Settings, now: datetime
+) -> None:
+    words = "<script>x()</script> {{7*7}} {% include 'x' %} %(x)s"
+    builders.post(MessageKind.ACKNOWLEDGE, incident_id, {}, writer, now, symptoms=words)
+    message, _ = composed(settings)
+    assert words in message.text
+    assert "<script>" not in message.html
+    assert "{{7*7}}" in message.html
+
+
+def test_a_confirmation_mail_carries_nothing_of_whoever_asked(writer: str, settings: Settings, now: datetime) -> None:
+    composition_kind = "confirm_subscription"
+    announcement = Announcement(
+        id=1, kind=composition_kind, audience="address", visibility="public", subject_id="subscriber01",
+        address="ada@example.com", created_at=now,
+    )  # fmt: skip
+    message = composition.compose(announcement, settings)
+    token = message.text.split("/subscriptions/")[1].split()[0]
+    assert read_token(settings, Purpose.CONFIRM, token) == "subscriber01"
+    assert read_token(settings, Purpose.UNSUBSCRIBE, token) is None
+    assert "List-Unsubscribe" not in message.headers
+
+
+def test_an_announcement_about_nothing_is_said_to_be_so(writer: str, settings: Settings, now: datetime) -> None:
+    for kind in ("incident_update", "invitation"):
+        announcement = Announcement(id=1, kind=kind, subject_id="nosuchthing0", created_at=now)
+        with pytest.raises(LookupError):
+            composition.compose(announcement, settings)

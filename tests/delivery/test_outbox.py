@@ -1,0 +1,184 @@
+"""The outbox: nothing lost, nothing twice, nobody who left."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
+
+from statuspage.actions import subscriptions
+from statuspage.db import db
+from statuspage.delivery import outbox
+from statuspage.delivery.transport import Outcome, Receipt
+from statuspage.models import Announcement, Delivery, Subscriber, new_id
+from statuspage.rules.vocabulary import MessageKind, Visibility
+from tests import builders
+from tests.delivery.conftest import subscribed
+
+
+def expand_all(now: datetime) -> None:
+    while outbox.expand(subscriptions.audience, now):
+        pass
+
+
+def deliveries(kind: str = "incident_update") -> list[Delivery]:
+    db.session.rollback()
+    db.session.expire_all()
+    query = select(Delivery).join(Announcement).where(Announcement.kind == kind).order_by(Delivery.id)
+    return list(db.session.scalars(query))
+
+
+def settle_confirmations(now: datetime) -> None:
+    """Get the confirmation mails of the subscribers out of the way."""
+    while (batch := outbox.claim("before", 500, now)) is not None:
+        outbox.settle("before", [Receipt(each.id, Outcome.SUBMITTED) for each in batch.deliveries], now)
+
+
+@pytest.fixture
+def announced(incident_id: str, writer: str, now: datetime) -> list[str]:
+    """Three subscribers, and an update that was announced and expanded to them."""
+    ids = [subscribed(f"reader{number}@example.com", now) for number in range(3)]
+    settle_confirmations(now)
+    builders.post(MessageKind.ACKNOWLEDGE, incident_id, {}, writer, now)
+    expand_all(now)
+    return ids
+
+
+def test_every_active_subscriber_gets_one_delivery(announced: list[str], now: datetime) -> None:
+    assert [row.subscriber_id for row in deliveries()] == sorted(announced)
+    expand_all(now)
+    assert len(deliveries()) == 3
+
+
+def test_pending_and_unsubscribed_people_get_none(incident_id: str, writer: str, now: datetime) -> None:
+    subscriptions.subscribe("pending@example.com", outbox_browser(), now)
+    gone = subscribed("gone@example.com", now)
+    subscriptions.unsubscribe(gone, now)
+    builders.post(MessageKind.ACKNOWLEDGE, incident_id, {}, writer, now)
+    expand_all(now)
+    assert deliveries() == []
+
+
+def outbox_browser() -> subscriptions.Browser:
+    return subscriptions.Browser("192.0.2.1", "a test")
+
+
+def test_many_subscribers_are_expanded_in_chunks(
+    incident_id: str, writer: str, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "EXPANSION_CHUNK", 10)
+    rows = [
+        {"id": new_id(), "email": f"r{n}@example.com", "email_key": f"r{n}@example.com", "state": "active", "requested_at": now}
+        for n in range(35)
+    ]  # fmt: skip
+    db.session.execute(insert(Subscriber), rows)
+    db.session.commit()
+    builders.post(MessageKind.ACKNOWLEDGE, incident_id, {}, writer, now)
+    steps = 0
+    while outbox.expand(subscriptions.audience, now):
+        steps += 1
+    assert steps == 5
+    assert len({row.address for row in deliveries()}) == 35
+
+
+def test_a_claim_leases_and_nobody_else_gets_the_same(announced: list[str], now: datetime) -> None:
+    first = outbox.claim("one", 2, now)
+    second = outbox.claim("two", 2, now)
+    assert first is not None
+    assert second is not None
+    assert len(first.deliveries) == 2
+    assert len(second.deliveries) == 1
+    assert outbox.claim("three", 2, now) is None
+
+
+def test_what_was_handed_over_is_never_claimed_again(announced: list[str], now: datetime) -> None:
+    batch = outbox.claim("one", 10, now)
+    assert batch is not None
+    outbox.settle("one", [Receipt(each.id, Outcome.SUBMITTED) for each in batch.deliveries], now)
+    assert {row.state for row in deliveries()} == {"submitted"}
+    assert outbox.claim("one", 10, now + timedelta(days=1)) is None
+
+
+def test_an_unsubscribe_overtakes_the_queue(announced: list[str], now: datetime) -> None:
+    subscriptions.unsubscribe(announced[0], now)
+    batch = outbox.claim("one", 10, now)
+    assert batch is not None
+    assert announced[0] not in [each.subscriber_id for each in batch.deliveries]
+    assert sorted(row.state for row in deliveries()) == ["cancelled", "leased", "leased"]
+
+
+def test_sign_up_mail_overtakes_incident_mail(announced: list[str], now: datetime) -> None:
+    subscriptions.subscribe("new@example.com", outbox_browser(), now)
+    batch = outbox.claim("one", 10, now)
+    assert batch is not None
+    assert [each.address for each in batch.deliveries] == ["new@example.com"]
+
+
+def test_a_worker_that_died_leaves_its_deliveries_unknown_then_tried_once_more(
+    announced: list[str], now: datetime
+) -> None:
+    outbox.claim("dead", 10, now)
+    assert outbox.claim("alive", 10, now + timedelta(seconds=119)) is None
+    lapsed = now + timedelta(seconds=121)
+    assert outbox.claim("alive", 10, lapsed) is None
+    assert {(row.state, row.was_unknown) for row in deliveries()} == {("unknown", True)}
+    again = outbox.claim("alive", 10, lapsed + timedelta(seconds=120))
+    assert again is not None
+    assert len(again.deliveries) == 3
+    outbox.settle("alive", [Receipt(each.id, Outcome.UNKNOWN) for each in again.deliveries], lapsed)
+    assert {(row.state, row.error) for row in deliveries()} == {("dead", outbox.TWICE_UNKNOWN)}
+
+
+def test_a_worker_that_lost_its_lease_settles_nothing(announced: list[str], now: datetime) -> None:
+    batch = outbox.claim("slow", 10, now)
+    assert batch is not None
+    later = now + timedelta(minutes=10)
+    outbox.claim("fast", 10, later)
+    outbox.settle("slow", [Receipt(each.id, Outcome.SUBMITTED) for each in batch.deliveries], later)
+    assert {row.state for row in deliveries()} == {"unknown"}
+
+
+def test_a_passing_failure_is_tried_again_later_and_later_then_given_up(announced: list[str], now: datetime) -> None:
+    moment = now
+    for _ in range(outbox.MOST_ATTEMPTS):
+        batch = outbox.claim("one", 10, moment)
+        assert batch is not None
+        outbox.settle("one", [Receipt(each.id, Outcome.LATER, "451 busy") for each in batch.deliveries], moment)
+        assert outbox.claim("one", 10, moment + timedelta(seconds=1)) is None
+        moment += timedelta(minutes=11)
+    assert {(row.state, row.error) for row in deliveries()} == {("dead", "451 busy")}
+
+
+def test_a_lasting_refusal_is_the_end_of_that_delivery_alone(announced: list[str], now: datetime) -> None:
+    batch = outbox.claim("one", 10, now)
+    assert batch is not None
+    first, *rest = batch.deliveries
+    receipts = [Receipt(first.id, Outcome.REFUSED, "550 no"), *(Receipt(each.id, Outcome.SUBMITTED) for each in rest)]
+    outbox.settle("one", receipts, now)
+    assert sorted(row.state for row in deliveries()) == ["dead", "submitted", "submitted"]
+
+
+def test_a_batch_given_back_counts_no_attempt(announced: list[str], now: datetime) -> None:
+    batch = outbox.claim("one", 10, now)
+    assert batch is not None
+    until = now + timedelta(minutes=5)
+    outbox.release("one", batch, until, now)
+    assert {(row.state, row.attempts) for row in deliveries()} == {("queued", 0)}
+    assert outbox.claim("one", 10, now + timedelta(minutes=4)) is None
+    assert outbox.claim("one", 10, until) is not None
+
+
+@pytest.mark.parametrize("visibility", [Visibility.DRILL, Visibility.INTERNAL])
+def test_the_database_itself_keeps_drills_from_subscribers(visibility: Visibility, writer: str, now: datetime) -> None:
+    outbox.announce_to_subscribers(db.session(), "incident_update", "abcabcabcabc", visibility, now)
+    with pytest.raises(IntegrityError):
+        db.session.commit()
+    db.session.rollback()
+
+
+@given(st.integers(min_value=1, max_value=10_000))
+def test_the_back_off_grows_and_stays_within_ten_minutes(attempts: int) -> None:
+    assert timedelta(seconds=2) <= outbox.back_off(attempts) <= timedelta(minutes=10)
+    assert outbox.back_off(attempts) <= outbox.back_off(attempts + 1)

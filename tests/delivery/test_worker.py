@@ -1,0 +1,122 @@
+"""The worker: from an announcement to a mailbox, whatever breaks on the way."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from statuspage.db import db
+from statuspage.delivery.providers import transport_for
+from statuspage.models import Announcement, Delivery, Heartbeat
+from statuspage.rules.vocabulary import MessageKind
+from statuspage.settings import Settings
+from statuspage.worker import Worker
+from tests import builders
+from tests.delivery.conftest import subscribed
+from tests.mailservers import MailServer
+
+
+def work(worker: Worker, now: datetime) -> None:
+    """Tick until there is nothing more to do at this moment."""
+    while worker.tick(now):
+        pass
+    db.session.rollback()
+    db.session.expire_all()
+
+
+def states() -> list[str]:
+    query = select(Delivery.state).join(Announcement).where(Announcement.kind == "incident_update")
+    return sorted(db.session.scalars(query))
+
+
+@pytest.fixture
+def announced(incident_id: str, writer: str, now: datetime) -> str:
+    for number in range(3):
+        subscribed(f"reader{number}@example.com", now)
+    builders.post(MessageKind.ACKNOWLEDGE, incident_id, {}, writer, now)
+    return incident_id
+
+
+@pytest.mark.parametrize("kind", ["smtp", "sendgrid"])
+def test_an_update_reaches_every_mailbox_once(
+    kind: str, announced: str, request: pytest.FixtureRequest, now: datetime
+) -> None:
+    settings: Settings = request.getfixturevalue(f"{kind}_settings")
+    server: MailServer = request.getfixturevalue(f"{kind}_server")
+    worker = Worker(settings, transport_for(settings))
+    work(worker, now)
+    work(worker, now + timedelta(hours=1))
+    mails = [mail for mail in server.mails() if "Sign-in fails" in mail["Subject"]]
+    assert sorted(mail["To"] for mail in mails) == [f"reader{number}@example.com" for number in range(3)]
+    assert states() == ["submitted"] * 3
+
+
+def test_without_a_provider_mails_are_files(announced: str, settings: Settings, now: datetime) -> None:
+    work(Worker(settings, transport_for(settings)), now)
+    assert len(list(Path(settings.outbox_dir).glob("*.eml"))) == 3
+    assert states() == ["submitted"] * 3
+
+
+def test_a_provider_that_takes_nothing_burns_no_attempt(
+    announced: str, sendgrid_settings: Settings, sendgrid_server: MailServer, now: datetime
+) -> None:
+    sendgrid_server.behave("401")
+    worker = Worker(sendgrid_settings, transport_for(sendgrid_settings))
+    work(worker, now)
+    work(worker, now + timedelta(seconds=299))
+    assert {row.attempts for row in db.session.scalars(select(Delivery))} == {0}
+    sendgrid_server.behave("ok")
+    work(worker, now + timedelta(seconds=301))
+    assert states() == ["submitted"] * 3
+
+
+def test_a_lost_answer_is_tried_once_more_and_marked(
+    announced: str, sendgrid_settings: Settings, sendgrid_server: MailServer, now: datetime
+) -> None:
+    worker = Worker(sendgrid_settings, transport_for(sendgrid_settings))
+    sendgrid_server.behave("reset")
+    work(worker, now)
+    sendgrid_server.behave("ok")
+    work(worker, now + timedelta(seconds=60))
+    assert len(sendgrid_server.mails()) == 3
+    work(worker, now + timedelta(seconds=121))
+    assert states() == ["submitted"] * 3
+    assert len(sendgrid_server.mails()) == 6
+    assert all(
+        row.was_unknown for row in db.session.scalars(select(Delivery)) if row.announcement.kind == "incident_update"
+    )
+
+
+def test_an_announcement_that_can_not_be_written_does_not_hold_up_the_others(
+    announced: str, writer: str, settings: Settings, now: datetime
+) -> None:
+    poisoned = db.session.scalars(select(Announcement.id).where(Announcement.kind == "incident_update")).one()
+    db.session.execute(update(Announcement).where(Announcement.id == poisoned).values(subject_id="nosuchthing0"))
+    db.session.commit()
+    builders.post(MessageKind.UPDATE, announced, {}, writer, now)
+    worker = Worker(settings, transport_for(settings))
+    for minutes in range(5):
+        work(worker, now + timedelta(minutes=minutes))
+    assert states() == ["dead"] * 3 + ["submitted"] * 3
+    dead = db.session.scalars(select(Delivery).where(Delivery.state == "dead")).first()
+    assert dead is not None
+    assert dead.error == "This mail can't be written: the update is gone"
+    assert dead.attempts == 3
+
+
+def test_the_worker_publishes_and_shows_that_it_lives(announced: str, settings: Settings, now: datetime) -> None:
+    work(Worker(settings, transport_for(settings)), now)
+    assert "Sign-in fails" in (settings.site_dir / "index.html").read_text()
+    assert db.session.get_one(Heartbeat, "worker").beat_at == now
+
+
+def test_a_step_that_fails_stops_no_other(
+    announced: str, settings: Settings, now: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.site_dir.parent.mkdir(parents=True, exist_ok=True)
+    settings.site_dir.write_text("a file where the folder should be")
+    work(Worker(settings, transport_for(settings)), now)
+    assert states() == ["submitted"] * 3
+    assert "publish failed" in caplog.text
+    assert db.session.get(Heartbeat, "worker") is not None
