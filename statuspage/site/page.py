@@ -256,18 +256,42 @@ def _maintenances(query: Select[Maintenance]) -> tuple[Entry, ...]:
     return tuple(_from_maintenance(maintenance) for maintenance in found)
 
 
-def _brief_incidents(*conditions: ColumnElement[bool], limit: int | None = COMPONENT_ENTRIES) -> list[Entry]:
-    """List incidents with their newest update: plain columns, since lists of hundreds are common."""
-    other = aliased(Update)
-    newest = select(func.max(other.sequence)).where(other.incident_id == Incident.id).scalar_subquery()
-    columns = (Incident.id, Incident.title, Incident.stage, Incident.impact, Incident.started_at, Incident.resolved_at)
-    query = (
-        select(*columns, Incident.last_posted_at, Update.stage.label("said"), Update.body_html, Update.posted_at)
-        .outerjoin(Update, and_(Update.incident_id == Incident.id, Update.sequence == newest))
-        .where(PUBLISHED, *conditions)
-        .order_by(Incident.started_at.desc())
-        .limit(limit)
+# Plain columns, since lists of hundreds are common; built once, since building takes as long as asking.
+_OTHER, _OTHER_MAINTENANCE = aliased(Update), aliased(MaintenanceUpdate)
+_INCIDENTS_IN_BRIEF = (
+    select(Incident.id, Incident.title, Incident.stage, Incident.impact, Incident.started_at, Incident.resolved_at)
+    .add_columns(Incident.last_posted_at, Update.stage.label("said"), Update.body_html, Update.posted_at)
+    .outerjoin(
+        Update,
+        and_(
+            Update.incident_id == Incident.id,
+            Update.sequence
+            == select(func.max(_OTHER.sequence)).where(_OTHER.incident_id == Incident.id).scalar_subquery(),
+        ),
     )
+    .where(PUBLISHED)
+    .order_by(Incident.started_at.desc())
+)
+_MAINTENANCES_IN_BRIEF = (
+    select(Maintenance.id, Maintenance.title, Maintenance.stage, Maintenance.scheduled_for, Maintenance.scheduled_until)
+    .add_columns(MaintenanceUpdate.stage.label("said"), MaintenanceUpdate.body_html, MaintenanceUpdate.posted_at)
+    .outerjoin(
+        MaintenanceUpdate,
+        and_(
+            MaintenanceUpdate.maintenance_id == Maintenance.id,
+            MaintenanceUpdate.sequence
+            == select(func.max(_OTHER_MAINTENANCE.sequence))
+            .where(_OTHER_MAINTENANCE.maintenance_id == Maintenance.id)
+            .scalar_subquery(),
+        ),
+    )
+    .order_by(Maintenance.scheduled_for.desc())
+)
+
+
+def _brief_incidents(*conditions: ColumnElement[bool], limit: int | None = COMPONENT_ENTRIES) -> list[Entry]:
+    """List incidents with their newest update."""
+    query = _INCIDENTS_IN_BRIEF.where(*conditions).limit(limit)
     return [
         Entry(
             kind="incident",
@@ -290,16 +314,7 @@ def _brief_incidents(*conditions: ColumnElement[bool], limit: int | None = COMPO
 
 def _brief_maintenances(*conditions: ColumnElement[bool], limit: int | None = COMPONENT_ENTRIES) -> list[Entry]:
     """List maintenance windows with their newest update."""
-    update, other = MaintenanceUpdate, aliased(MaintenanceUpdate)
-    newest = select(func.max(other.sequence)).where(other.maintenance_id == Maintenance.id).scalar_subquery()
-    columns = (Maintenance.id, Maintenance.title, Maintenance.stage, Maintenance.scheduled_for)
-    query = (
-        select(*columns, Maintenance.scheduled_until, update.stage.label("said"), update.body_html, update.posted_at)
-        .outerjoin(update, and_(update.maintenance_id == Maintenance.id, update.sequence == newest))
-        .where(*conditions)
-        .order_by(Maintenance.scheduled_for.desc())
-        .limit(limit)
-    )
+    query = _MAINTENANCES_IN_BRIEF.where(*conditions).limit(limit)
     return [
         Entry(
             kind="maintenance",
