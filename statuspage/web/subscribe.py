@@ -101,10 +101,15 @@ def unsubscribe(token: str) -> ResponseReturnValue:
 
 def _refuse_other_sites() -> None:
     """The form has no token, since its page is a file for everybody: the browser says where it stands."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        # The only word of a page whose referrer policy hides its origin.
+        if site not in ("same-origin", "none"):
+            abort(403)
+        return
     settings: Settings = current_app.config["STATUSPAGE"]
     origin = request.headers.get("Origin")
-    foreign = origin is not None and urlsplit(origin).hostname not in (settings.public_host, request.host.split(":")[0])
-    if foreign or request.headers.get("Sec-Fetch-Site") == "cross-site":
+    if origin is not None and urlsplit(origin).hostname not in (settings.public_host, request.host.split(":")[0]):
         abort(403)
 
 

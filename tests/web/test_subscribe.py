@@ -134,15 +134,23 @@ def test_a_program_that_fills_every_field_gets_the_same_answer_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {"Origin": "null"}]
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+    ],
 )
 def test_another_site_can_not_sign_people_up(headers: dict[str, str], anonymous: Visitor) -> None:
     assert sign_up(anonymous, **headers).status_code == 403
     assert subscriber() is None
 
 
-def test_this_site_can(anonymous: Visitor) -> None:
-    headers = {"Sec-Fetch-Site": "same-origin", "Origin": "http://status.example.com"}
+@pytest.mark.parametrize("origin", ["http://status.example.com", "null"])
+def test_this_site_can(origin: str, anonymous: Visitor) -> None:
+    # A page that sends no referrer says "null" even to its own site.
+    headers = {"Sec-Fetch-Site": "same-origin", "Origin": origin}
     assert sign_up(anonymous, **headers).status_code == 200
 
 
@@ -242,3 +250,9 @@ def test_the_confirmation_of_somebody_who_left_again_is_not_sent(active: str, st
     db.session.rollback()
     db.session.expire_all()
     assert {row.state for row in db.session.scalars(select(Delivery))} == {"cancelled"}
+
+
+def test_the_form_can_be_opened_by_itself(anonymous: Visitor) -> None:
+    answer = anonymous.get("/subscribe")
+    assert answer.status_code == 200
+    assert "Your e-mail address" in text_of(check_page(answer.text))

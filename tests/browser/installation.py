@@ -1,0 +1,80 @@
+"""A whole installation, as its owner runs it: real processes, a real port, a folder of its own."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from tests import servers
+
+ADMIN, ADMIN_PASSWORD = "admin@example.com", "correct horse battery"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A running service."""
+
+    url: str
+    environ: dict[str, str]
+
+    def run(self, *arguments: str) -> str:
+        """Run a command of the installation; return what it printed."""
+        return command(self.environ, *arguments)
+
+
+def command(environ: dict[str, str], *arguments: str) -> str:
+    """Run ``statuspage …``; return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "statuspage", *arguments],
+        cwd=ROOT, env=environ, check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@contextlib.contextmanager
+def running(folder: Path, source: Path | None = None, **settings: str) -> Iterator[Installation]:
+    """Run ``statuspage serve`` on a fresh database, with a page imported from ``source`` if there is one."""
+    port = servers.free_port()
+    url = f"http://127.0.0.1:{port}"
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
+    environ = kept | {
+        "PYTHONPATH": str(ROOT),
+        "DATA_DIR": str(folder / "var"),
+        "PORT": str(port),
+        "ADMIN_EMAIL": ADMIN,
+        "ADMIN_PASSWORD": ADMIN_PASSWORD,
+        **settings,
+    }
+    command(environ, "init", *(["--empty"] if source else []))
+    if source:
+        command(environ, "import", "statuspage", str(source))
+    with (folder / "serve.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "statuspage", "serve"], cwd=ROOT, env=environ, stdout=log, stderr=log
+        )
+        try:
+            _wait_until_ready(url, process, folder / "serve.log")
+            yield Installation(url, environ)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + 40
+    while time.monotonic() < end:
+        assert process.poll() is None, log.read_text()
+        with contextlib.suppress(requests.ConnectionError):
+            if requests.get(f"{url}/readyz", timeout=5).status_code == 200:
+                return
+        time.sleep(0.1)
+    raise AssertionError(log.read_text())
