@@ -1,14 +1,14 @@
 """Short ways to the situations that tests begin with; each goes through the real actions."""
 
 import itertools
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from statuspage.actions import components, incidents, people
 from statuspage.db import db
 from statuspage.models import Incident
 from statuspage.rules import messages
-from statuspage.rules.times import typed_instant
 from statuspage.rules.vocabulary import AccountRole, ComponentState, MessageKind, Severity, Visibility
+from tests.typed import typed
 
 PASSWORD = "correct horse battery"
 
@@ -30,38 +30,6 @@ def account(now: datetime, role: AccountRole = AccountRole.COMMS, email: str = "
 
 def component(now: datetime, name: str = "Sign-in", group_id: str = "") -> str:
     return components.create_component(name, "", group_id, None, now)
-
-
-def typed(kind: MessageKind, now: datetime, **changes: str) -> dict[str, str]:
-    """Return what a writer might type into the form of this kind."""
-    by = typed_instant(now + timedelta(minutes=30))
-    fields = {
-        MessageKind.ACKNOWLEDGE: {
-            "affected": "Signing in",
-            "symptoms": "Signing in may fail.",
-            "next_update_by": by,
-            "impact": "high",
-            "stage": "investigating",
-            "started_at": typed_instant(now - timedelta(minutes=10)),
-        },
-        MessageKind.UPDATE: {
-            "affected": "Signing in is still slow.",
-            "being_done": "We are undoing this morning's change.",
-            "next_update_by": by,
-            "stage": "identified",
-            "expected_resolution": "",
-        },
-        MessageKind.RESOLVE: {
-            "affected": "Signing in",
-            "experienced": "Signing in failed for some customers.",
-            "what_happened": "A change overloaded sign-in. We have undone it.",
-            "resolved_at": typed_instant(now),
-            "follow_up": "",
-            "apology": "We are sorry.",
-            "help": "",
-        },
-    }
-    return fields[kind] | changes
 
 
 def draft(kind: MessageKind, now: datetime, **changes: str) -> messages.Draft:

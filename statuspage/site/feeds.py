@@ -55,8 +55,9 @@ def _feed(frame: Frame, entries: Sequence[Entry], path: str) -> FeedGenerator:
     feed.subtitle(_xml(f"Incidents and maintenance of {frame.name}"))
     feed.author(name=_xml(frame.name))
     feed.language("en")
-    feed.link(href=frame.public_url + "/", rel="alternate")
+    # feedgen takes the last one for RSS's own <link>: the page.
     feed.link(href=frame.public_url + path, rel="self")
+    feed.link(href=frame.public_url + "/", rel="alternate")
     # feedgen's default is now, which would change the file without a change.
     feed.updated(max((entry.last_posted_at for entry in entries), default=frame.created_at))
     for entry in entries:

@@ -12,7 +12,7 @@ from statuspage.rules import messages
 from statuspage.rules.messages import FIELDS, Draft, check_line, check_paragraph, check_template, check_title
 from statuspage.rules.times import typed_instant
 from statuspage.rules.vocabulary import MessageKind, RuleBroken, Stage
-from tests.builders import typed
+from tests.typed import typed
 
 NOW = datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
 STARTED = NOW - timedelta(minutes=70)

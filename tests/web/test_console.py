@@ -13,6 +13,7 @@ from statuspage.models import Component, Incident, RoleAssignment, Update
 from statuspage.rules.times import typed_instant
 from statuspage.rules.vocabulary import AccountRole, ComponentState, MessageKind
 from tests import builders
+from tests.typed import typed
 from tests.web.conftest import Visitor
 
 Arrive = Callable[[AccountRole], Visitor]
@@ -45,7 +46,7 @@ def declare(visitor: Visitor, component_id: str) -> str:
 
 def acknowledge(visitor: Visitor, incident_id: str, **changes: str) -> int:
     path = f"/console/incidents/{incident_id}/acknowledge"
-    fields = builders.typed(MessageKind.ACKNOWLEDGE, clock.now()) | changes
+    fields = typed(MessageKind.ACKNOWLEDGE, clock.now()) | changes
     return visitor.post(path, fields).status_code
 
 
@@ -73,12 +74,12 @@ def test_declaring_leads_to_the_first_message_with_most_of_it_filled_in(comms: V
 def test_from_declaration_to_resolution(comms: Visitor, sign_in_component: str) -> None:
     incident_id = declare(comms, sign_in_component)
     assert acknowledge(comms, incident_id, **{f"state_{sign_in_component}": "outage"}) == 303
-    update = builders.typed(MessageKind.UPDATE, clock.now())
+    update = typed(MessageKind.UPDATE, clock.now())
     assert comms.post(f"/console/incidents/{incident_id}/update", update).status_code == 303
     resolve_path = f"/console/incidents/{incident_id}/resolve"
     page = comms.get(resolve_path).get_data(as_text=True)
     assert 'value="operational" selected' in page
-    resolve = builders.typed(MessageKind.RESOLVE, clock.now()) | {f"state_{sign_in_component}": "operational"}
+    resolve = typed(MessageKind.RESOLVE, clock.now()) | {f"state_{sign_in_component}": "operational"}
     assert comms.post(resolve_path, resolve).status_code == 303
     assert [each.kind for each in incident().updates] == ["resolve", "update", "acknowledge"]
     assert db.session.get_one(Component, sign_in_component).state is ComponentState.OPERATIONAL
@@ -139,7 +140,7 @@ def test_a_wrong_message_is_told_beside_the_field_and_kept(
     field: str, typed: str, sentence: str, comms: Visitor, sign_in_component: str
 ) -> None:
     incident_id = declare(comms, sign_in_component)
-    fields = builders.typed(MessageKind.ACKNOWLEDGE, clock.now(), help="") | {"symptoms": "Kept words"} | {field: typed}
+    fields = typed(MessageKind.ACKNOWLEDGE, clock.now(), help="") | {"symptoms": "Kept words"} | {field: typed}
     answer = comms.post(f"/console/incidents/{incident_id}/acknowledge", fields)
     page = answer.get_data(as_text=True)
     assert answer.status_code == 422
@@ -151,7 +152,7 @@ def test_a_wrong_message_is_told_beside_the_field_and_kept(
 def test_a_double_click_is_one_update(comms: Visitor, sign_in_component: str) -> None:
     incident_id = declare(comms, sign_in_component)
     path = f"/console/incidents/{incident_id}/acknowledge"
-    fields = comms.hidden(path) | builders.typed(MessageKind.ACKNOWLEDGE, clock.now())
+    fields = comms.hidden(path) | typed(MessageKind.ACKNOWLEDGE, clock.now())
     first, second = comms.post_as_is(path, fields), comms.post_as_is(path, fields)
     assert (first.status_code, second.status_code) == (303, 303)
     assert updates() == 1
@@ -165,7 +166,7 @@ def test_of_two_people_at_once_the_second_is_told_and_keeps_the_text(
     path = f"/console/incidents/{incident_id}/update"
     other = arrive(AccountRole.COMMS)
     stale = other.hidden(path)
-    fields = builders.typed(MessageKind.UPDATE, clock.now())
+    fields = typed(MessageKind.UPDATE, clock.now())
     assert comms.post(path, fields).status_code == 303
     answer = other.post_as_is(path, stale | fields | {"being_done": "My own careful words"})
     page = answer.get_data(as_text=True)
@@ -181,7 +182,7 @@ def test_of_two_people_at_once_the_second_is_told_and_keeps_the_text(
 @pytest.mark.parametrize("kind", ["update", "resolve"])
 def test_nothing_comes_before_the_acknowledge_message(kind: str, comms: Visitor, sign_in_component: str) -> None:
     incident_id = declare(comms, sign_in_component)
-    fields = builders.typed(MessageKind(kind), clock.now())
+    fields = typed(MessageKind(kind), clock.now())
     answer = comms.post(f"/console/incidents/{incident_id}/{kind}", fields)
     assert answer.status_code == 409
     assert "please post the acknowledge message first" in answer.get_data(as_text=True)
@@ -192,7 +193,7 @@ def test_a_second_resolve_is_refused_and_the_text_kept(comms: Visitor, sign_in_c
     incident_id = declare(comms, sign_in_component)
     acknowledge(comms, incident_id)
     path = f"/console/incidents/{incident_id}/resolve"
-    fields = builders.typed(MessageKind.RESOLVE, clock.now())
+    fields = typed(MessageKind.RESOLVE, clock.now())
     hidden = comms.hidden(path)
     assert comms.post(path, fields).status_code == 303
     fresh = comms.hidden("/console/incidents/new")
@@ -211,7 +212,7 @@ def test_a_forged_form_posts_nothing_and_keeps_the_text(
     incident_id = declare(comms, sign_in_component)
     path = f"/console/incidents/{incident_id}/acknowledge"
     token = arrive(AccountRole.COMMS).hidden(path)[field] if forged == "of somebody else" else forged
-    fields = comms.hidden(path) | builders.typed(MessageKind.ACKNOWLEDGE, clock.now(), symptoms="Kept words")
+    fields = comms.hidden(path) | typed(MessageKind.ACKNOWLEDGE, clock.now(), symptoms="Kept words")
     answer = comms.post_as_is(path, fields | {field: token})
     page = answer.get_data(as_text=True)
     assert answer.status_code == 403
@@ -230,7 +231,7 @@ def test_a_request_from_another_site_is_refused(comms: Visitor, sign_in_componen
 def test_the_preview_shows_the_text_and_keeps_nothing(comms: Visitor, sign_in_component: str) -> None:
     incident_id = declare(comms, sign_in_component)
     path = f"/console/incidents/{incident_id}/acknowledge"
-    fields = builders.typed(MessageKind.ACKNOWLEDGE, clock.now(), symptoms="") | {"affected": "<b>Sign-in</b> {{7*7}}"}
+    fields = typed(MessageKind.ACKNOWLEDGE, clock.now(), symptoms="") | {"affected": "<b>Sign-in</b> {{7*7}}"}
     answer = comms.post(f"{path}/preview", fields, on=path)
     page = answer.get_data(as_text=True)
     assert answer.status_code == 200
@@ -241,7 +242,7 @@ def test_the_preview_shows_the_text_and_keeps_nothing(comms: Visitor, sign_in_co
 
 def test_an_unknown_incident_is_not_found(comms: Visitor) -> None:
     assert comms.get("/console/incidents/nosuchthing0").status_code == 404
-    fields = comms.hidden("/console/incidents/new") | builders.typed(MessageKind.UPDATE, clock.now()) | {"version": "1"}
+    fields = comms.hidden("/console/incidents/new") | typed(MessageKind.UPDATE, clock.now()) | {"version": "1"}
     assert comms.post_as_is("/console/incidents/nosuchthing0/update", fields).status_code == 404
 
 
@@ -253,7 +254,7 @@ def test_only_comms_may_speak_to_customers(
     path = f"/console/incidents/{incident_id}/acknowledge"
     visitor = arrive(role)
     assert "Posting needs the role Comms." in visitor.get(path).get_data(as_text=True)
-    assert visitor.post(path, builders.typed(MessageKind.ACKNOWLEDGE, clock.now())).status_code == 403
+    assert visitor.post(path, typed(MessageKind.ACKNOWLEDGE, clock.now())).status_code == 403
     assert updates() == 0
 
 
