@@ -207,6 +207,8 @@ def _secret_key(text: str, data_dir: Path, database_url: str) -> str:
     if text:
         if len(text) < SECRET_KEY_MINIMUM:
             raise SettingsError(f"SECRET_KEY must have at least {SECRET_KEY_MINIMUM} characters.")
+        if "," in text:
+            raise SettingsError("SECRET_KEY must not hold a comma: SECRET_KEY_FALLBACKS is split at commas.")
         return text
     if not database_url.startswith("sqlite:"):
         raise SettingsError("SECRET_KEY must be set when DATABASE_URL is PostgreSQL.")

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,7 @@ from statuspage.rendering import environment
 from statuspage.rules.vocabulary import LABELS
 from statuspage.settings import Settings
 
+# What mail programs show of a mail's beginning in their lists.
 PREHEADER_LIMIT = 90
 
 
@@ -74,7 +76,8 @@ def recipient(announcement: Announcement, delivery: Claimed, settings: Settings)
 
 def render_incident_update(mail: IncidentMail) -> tuple[str, str, str]:
     """Return subject, text and HTML of a mail about an update."""
-    preheader = " ".join(mail.body.split())[:PREHEADER_LIMIT]
+    # The subject stays the same for the whole thread: what mail programs show beside it tells the stage.
+    preheader = textwrap.shorten(f"{mail.label}: {mail.body}", PREHEADER_LIMIT, placeholder=" …")
     return _rendered("incident_update", {"mail": mail, "preheader": preheader})
 
 

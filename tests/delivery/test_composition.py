@@ -1,5 +1,6 @@
 """What a mail says, and its headers."""
 
+import re
 from datetime import datetime, timedelta
 
 import pytest
@@ -42,6 +43,17 @@ def test_text_and_html_both_say_everything(acknowledged: str, settings: Settings
     assert len(message.html) < 102_000
     assert "http-equiv" not in message.html
     assert "<img" not in message.html
+
+
+def test_the_line_beside_the_subject_tells_the_stage_and_ends_with_a_whole_word(
+    incident_id: str, writer: str, settings: Settings, now: datetime
+) -> None:
+    builders.post(MessageKind.ACKNOWLEDGE, incident_id, {}, writer, now, symptoms="Signing in may fail. " * 9)
+    message, _ = composed(settings)
+    found = re.search(r'<div class="preheader"[^>]*>([^<]*)</div>', message.html)
+    assert found is not None
+    assert found[1] == "Investigating: We are looking into a problem with: Signing in What you may notice: …"
+    assert len(found[1]) <= 90
 
 
 def test_one_click_leads_out(acknowledged: str, settings: Settings) -> None:
