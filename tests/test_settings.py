@@ -42,6 +42,7 @@ def test_the_secret_key_is_made_once_and_kept_from_others(folder: Path) -> None:
         ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL must begin with sqlite:/// or postgresql://."),
         ({"DATABASE_URL": "postgresql://x/y"}, "SECRET_KEY must be set when DATABASE_URL is PostgreSQL."),
         ({"SECRET_KEY": "short"}, "SECRET_KEY must have at least 32 characters."),
+        ({"SECRET_KEY": "a key, with a comma " * 2}, "SECRET_KEY must not hold a comma"),
         ({"MAIL_FROM": "nobody"}, "MAIL_FROM must be an e-mail address such as status@example.com"),
         ({"MAIL_FROM": "a@example.com\r\nBcc: b@example.com"}, "MAIL_FROM must be an e-mail address"),
         ({"SENDGRID_API_KEY": "x"}, "MAIL_FROM must be set together with SENDGRID_API_KEY."),

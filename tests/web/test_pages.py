@@ -1,0 +1,115 @@
+"""Every page of the console, checked as a page: valid HTML, one h1, labels, nothing from elsewhere."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from statuspage import clock
+from statuspage.db import db
+from statuspage.models import Component
+from statuspage.rules.vocabulary import AccountRole, ComponentState, MessageKind
+from statuspage.settings import Settings
+from tests import builders
+from tests.pagechecks import check_page, text_of
+from tests.web.conftest import Visitor
+
+Arrive = Callable[[AccountRole], Visitor]
+
+HOSTILE = "<script>alert(1)</script> \"quoted\" 'single' & {{7*7}}"
+
+
+@pytest.fixture
+def incident_id(app: Flask, started: datetime) -> str:
+    """An open incident whose every text is hostile."""
+    builders.page(started, HOSTILE[:90])
+    by = builders.account(started)
+    states = {builders.component(started, HOSTILE[:90]): ComponentState.DEGRADED}
+    made = builders.declared(by, states, started, title=HOSTILE)
+    builders.post(MessageKind.ACKNOWLEDGE, made, states, by, clock.now(), affected=HOSTILE, symptoms=HOSTILE)
+    return made
+
+
+def component_id() -> str:
+    return str(db.session.scalar(select(Component.id)))
+
+
+def check(visitor: Visitor, path: str) -> str:
+    answer = visitor.get(path)
+    assert answer.status_code == 200, path
+    root = check_page(answer.text)
+    scripts = [script.get("src") for script in root.iter("script")]
+    assert scripts in ([], ["/static/console.js"]), path
+    title = text_of(next(root.iter("title")))
+    heading = text_of(next(root.iter("h1")))
+    assert title.startswith(heading) or heading in title, (title, heading)
+    return answer.text
+
+
+def test_every_page_of_the_console_is_sound_with_hostile_words_on_it(incident_id: str, arrive: Arrive) -> None:
+    admin = arrive(AccountRole.ADMIN)
+    room = f"/console/incidents/{incident_id}"
+    pages = [
+        "/console/",
+        "/console/incidents/new",
+        room,
+        f"{room}/acknowledge",
+        f"{room}/update",
+        f"{room}/resolve",
+        f"{room}?posted=update",
+        "/console/mail/",
+        "/console/account/",
+        "/admin/components/",
+        f"/admin/components/{component_id()}",
+        "/admin/people/",
+        "/admin/templates/",
+        "/admin/templates/resolve",
+        "/admin/page/",
+    ]
+    for path in pages:
+        check(admin, path)
+
+
+def test_pages_that_say_what_is_wrong_are_sound_too(incident_id: str, arrive: Arrive) -> None:
+    admin = arrive(AccountRole.ADMIN)
+    room = f"/console/incidents/{incident_id}"
+    for path in (f"{room}/update", "/console/incidents/new", "/admin/components/", "/admin/people/", "/admin/page/"):
+        answer = admin.post(path, {"name": "", "title": HOSTILE * 9, "email": HOSTILE, "being_done": HOSTILE})
+        assert answer.status_code == 422, path
+        root = check_page(answer.text)
+        errors = [each for each in root.iter() if (each.get("id") or "").startswith("error-")]
+        assert errors, path
+        links = [link.get("href") for link in root.iter("a") if (link.get("href") or "").startswith("#field-")]
+        ids = {each.get("id") for each in root.iter()}
+        assert links
+        assert all(str(link)[1:] in ids for link in links), path
+
+
+def test_mails_kept_as_files_can_be_read(incident_id: str, arrive: Arrive, settings: Settings) -> None:
+    settings.outbox_dir.mkdir(parents=True)
+    content = "Subject: =?utf-8?q?=3Cscript=3E?=\r\nTo: a@example.com\r\nContent-Type: text/html\r\n\r\n<b>Hello</b><script>x()</script>"
+    (settings.outbox_dir / "000000001.eml").write_bytes(content.encode())
+    (settings.outbox_dir / "000000002.eml").write_bytes(b"\xff\xfe not a mail at all")
+    viewer = arrive(AccountRole.VIEWER)
+    assert "&lt;script&gt;" in check(viewer, "/console/mail/")
+    check(viewer, "/console/mail/000000001.eml")
+    frame = viewer.get("/console/mail/000000001.eml/html")
+    assert "sandbox" in frame.headers["Content-Security-Policy"]
+    assert "script-src" not in frame.headers["Content-Security-Policy"]
+    assert frame.status_code == 200
+    assert viewer.get("/console/mail/000000002.eml").status_code == 200
+    for path in ("/console/mail/..%2f..%2fsecret_key", "/console/mail/nothing.eml", "/console/mail/000000002.eml/html"):
+        assert viewer.get(path).status_code == 404, path
+
+
+def test_pages_for_strangers_are_sound(incident_id: str, anonymous: Visitor) -> None:
+    for path in ("/login", "/subscribe"):
+        answer = anonymous.get(path)
+        assert answer.status_code == 200
+        check_page(answer.text)
+    for path in ("/nothing/here", "/invitation/nonsense", "/unsubscribe/nonsense"):
+        answer = anonymous.get(path)
+        assert answer.status_code in (400, 404)
+        check_page(answer.text)
