@@ -122,7 +122,7 @@ def test_a_wrong_declaration_is_told_beside_the_field_and_kept(
 
 
 @pytest.mark.parametrize(
-    ("field", "typed", "sentence"),
+    ("field", "text", "sentence"),
     [
         ("affected", "", "Please fill this in."),
         ("affected", "x" * 201, "Please shorten this to 200 characters (now 201)."),
@@ -137,10 +137,10 @@ def test_a_wrong_declaration_is_told_beside_the_field_and_kept(
     ],
 )
 def test_a_wrong_message_is_told_beside_the_field_and_kept(
-    field: str, typed: str, sentence: str, comms: Visitor, sign_in_component: str
+    field: str, text: str, sentence: str, comms: Visitor, sign_in_component: str
 ) -> None:
     incident_id = declare(comms, sign_in_component)
-    fields = typed(MessageKind.ACKNOWLEDGE, clock.now(), help="") | {"symptoms": "Kept words"} | {field: typed}
+    fields = typed(MessageKind.ACKNOWLEDGE, clock.now(), help="") | {"symptoms": "Kept words"} | {field: text}
     answer = comms.post(f"/console/incidents/{incident_id}/acknowledge", fields)
     page = answer.get_data(as_text=True)
     assert answer.status_code == 422

@@ -137,6 +137,7 @@ def test_a_program_that_fills_every_field_gets_the_same_answer_and_nothing_else(
     "headers",
     [
         {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
         {"Origin": ""},
@@ -147,6 +148,11 @@ def test_a_program_that_fills_every_field_gets_the_same_answer_and_nothing_else(
 def test_another_site_can_not_sign_people_up(headers: dict[str, str], anonymous: Visitor) -> None:
     assert sign_up(anonymous, **headers).status_code == 403
     assert subscriber() is None
+
+
+def test_a_page_without_referrer_is_this_site_too(anonymous: Visitor) -> None:
+    # Browsers say that such a page's origin is null, even to its own site.
+    assert sign_up(anonymous, **{"Sec-Fetch-Site": "same-origin", "Origin": "null"}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -252,7 +258,10 @@ def test_links_in_old_mails_work_after_the_key_was_changed(
     app: Flask, active: str, settings: Settings, environ: dict[str, str]
 ) -> None:
     path = link(settings, Purpose.UNSUBSCRIBE)
-    environ |= {"SECRET_KEY": "another key for the tests, long enough too", "SECRET_KEY_FALLBACKS": settings.secret_key}
+    environ |= {
+        "SECRET_KEY": "another key for the tests that is long enough too",
+        "SECRET_KEY_FALLBACKS": settings.secret_key,
+    }
     rotated = create_app(load(environ))
     answer = Visitor(rotated.test_client()).post_as_is(path, {"List-Unsubscribe": "One-Click"})
     with rotated.app_context():
