@@ -88,10 +88,23 @@ class Ledger:
 
 
 class SmtpSink:
-    """aiosmtpd's handler. Modes: ok, refuse:ADDRESS (550), later:ADDRESS (451), refuse-data (554)."""
+    """aiosmtpd's handler.
+
+    Modes: ok, refuse:ADDRESS (550), later:ADDRESS (451), refuse-data (554),
+    refuse-sender (550), cut (takes, then closes without an answer).
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
+
+    async def handle_MAIL(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.ledger.mode() == "refuse-sender":
+            return "550 sender unknown here"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
 
     async def handle_RCPT(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -109,14 +122,27 @@ class SmtpSink:
             return "554 not this"
         assert isinstance(envelope.content, bytes)
         self.ledger.keep(envelope.content)
+        if self.ledger.mode() == "cut":
+            server.transport.abort()
         return "250 taken"
+
+
+REFUSALS = {
+    "400-from": (400, {"errors": [{"message": "does not match a verified sender", "field": "from"}]}),
+    "404": (404, {"errors": [{"message": "not found"}]}),
+    "429": (429, {"errors": [{"message": "too many requests"}]}, {"Retry-After": "7"}),
+    "500": (500, {}),
+    "html502": (502, None),
+}
 
 
 class SendGridStandIn(BaseHTTPRequestHandler):
     """Answers like v3/mail/send.
 
-    Modes: ok, 400:ADDRESS (all or nothing), 401, 429, 500, 500-taken (takes, then 500),
-    html502, reset (takes, then closes without an answer), slow (notes that it saw the request, takes it after a second).
+    Modes: ok, 400:ADDRESS (all or nothing), 400-from, 401, 404, 413 (more than two), 429, 429:SECONDS
+    (as X-RateLimit-Reset), 500, 500-taken (takes, then 500), html502, garbage, redirect (to a web page),
+    reset (takes, then closes without an answer), slow (notes that it saw the request, takes it after a second),
+    hang (never answers), drip (an answer of one byte a second), hold (takes, answers when the mode changes).
     """
 
     ledger: Ledger
@@ -128,15 +154,39 @@ class SendGridStandIn(BaseHTTPRequestHandler):
         if self.path != "/v3/mail/send" or self.headers.get("Authorization") != "Bearer SG.test" or mode == "401":
             self._answer(401, {"errors": [{"message": "authorization required"}]})
         elif len(set(addresses)) != len(addresses) or mode.removeprefix("400:") in addresses:
-            self._answer(400, {"errors": [{"message": "bad address"}]})
-        elif mode == "429":
-            self._answer(429, {"errors": [{"message": "too many requests"}]}, {"Retry-After": "7"})
-        elif mode == "500":
-            self._answer(500, {})
-        elif mode == "html502":
-            self._answer(502, None)
+            self._answer(400, {"errors": [{"message": "bad address", "field": "personalizations.0.to.0.email"}]})
+        elif mode == "413" and len(addresses) > 2:
+            self._answer(413, {"errors": [{"message": "too large"}]})
+        elif mode in REFUSALS:
+            self._answer(*REFUSALS[mode])
+        elif mode.startswith("429:"):
+            headers = {"X-RateLimit-Reset": str(int(time.time()) + int(mode.removeprefix("429:")))}
+            self._answer(429, {"errors": [{"message": "too many requests"}]}, headers)
+        elif mode == "redirect":
+            self._answer(301, None, {"Location": "/page"})
+        elif mode == "garbage":
+            self.wfile.write(b"220 this is no web server\r\n")
+        elif mode == "hang":
+            time.sleep(60)
+        elif mode == "drip":
+            self._drip()
         else:
             self._take(body, mode)
+
+    def do_GET(self) -> None:
+        content = b"<html>Welcome</html>"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _drip(self) -> None:
+        with contextlib.suppress(OSError):
+            for letter in b"HTTP/1.1 202 Accepted\r\nX-Long: " + b"x" * 60:
+                self.wfile.write(bytes([letter]))
+                self.wfile.flush()
+                time.sleep(1)
 
     def _take(self, body: dict[str, object], mode: str) -> None:
         if mode == "slow":
@@ -144,8 +194,10 @@ class SendGridStandIn(BaseHTTPRequestHandler):
             time.sleep(1)
         for each in body["personalizations"]:  # type: ignore[attr-defined]
             self.ledger.keep(as_mail(body, each))
+        while mode == "hold" and self.ledger.mode() == "hold":
+            time.sleep(0.02)
         if mode == "reset":
-            self.connection.close()
+            self.close_connection = True
         elif mode == "500-taken":
             self._answer(500, {})
         else:

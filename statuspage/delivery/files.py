@@ -26,8 +26,12 @@ class FileTransport:
         file = self._folder / f"{recipient.delivery_id:09}.eml"
         temporary = file.with_suffix(".new")
         try:
+            content = mime.build(message, recipient, self._mail_from)
+        except ValueError as error:
+            return Receipt(recipient.delivery_id, Outcome.REFUSED, f"no mail can be made for this address: {error}")
+        try:
             with temporary.open("wb") as handle:
-                handle.write(mime.build(message, recipient, self._mail_from))
+                handle.write(content)
                 handle.flush()
                 os.fsync(handle.fileno())
             temporary.replace(file)

@@ -193,16 +193,26 @@ def _still_wanted(session: Session, announcement: Announcement, rows: Sequence[D
 
 
 def settle(owner: str, receipts: Sequence[Receipt], now: datetime) -> None:
-    """Write down what became of this worker's deliveries; those it no longer holds are left alone."""
+    """Write down what became of this worker's deliveries; those another has taken are left alone.
+
+    An answer that comes after the lease ran out still counts where it is
+    certain: it spares the recipient a second copy.
+    """
     with transaction(now) as session:
         by_id = {receipt.delivery_id: receipt for receipt in receipts}
         rows = session.scalars(
             select(Delivery)
-            .where(Delivery.id.in_(by_id), Delivery.state == Delivery.LEASED, Delivery.lease_owner == owner)
+            .where(
+                Delivery.id.in_(by_id),
+                Delivery.state.in_((Delivery.LEASED, Delivery.UNKNOWN)),
+                Delivery.lease_owner == owner,
+            )
             .with_for_update()
         )
         for row in rows:
-            _settle(row, by_id[row.id], now)
+            receipt = by_id[row.id]
+            if row.state == Delivery.LEASED or receipt.outcome in (Outcome.SUBMITTED, Outcome.REFUSED):
+                _settle(row, receipt, now)
 
 
 def release(owner: str, batch: Batch, until: datetime, now: datetime) -> None:
@@ -238,6 +248,8 @@ def _settle(row: Delivery, receipt: Receipt, now: datetime) -> None:
         row.state, row.was_unknown, row.not_before = Delivery.UNKNOWN, True, now + UNKNOWN_WAIT
     elif receipt.outcome is Outcome.UNKNOWN:
         row.state, row.settled_at, row.error = Delivery.DEAD, now, TWICE_UNKNOWN
+    elif receipt.outcome is Outcome.UNTRIED:
+        row.state, row.attempts, row.not_before = Delivery.QUEUED, row.attempts - 1, now
     elif receipt.outcome is Outcome.LATER and row.attempts < MOST_ATTEMPTS:
         row.state, row.not_before = Delivery.QUEUED, now + back_off(row.attempts)
     else:

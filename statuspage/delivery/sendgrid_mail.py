@@ -5,9 +5,10 @@ Facts of the API: up to 1,000 personalizations a request, all or nothing on
 """
 
 import http.client
+import json
 import logging
-import socket
 import threading
+import time
 import urllib.error
 from collections.abc import Mapping, Sequence
 from email.utils import parseaddr, parsedate_to_datetime
@@ -27,7 +28,7 @@ from sendgrid.helpers.mail import (
     TrackingSettings,
 )
 
-from statuspage.delivery.transport import ChannelDown, Message, Outcome, Receipt, Recipient
+from statuspage.delivery.transport import START_WITHIN_SECONDS, ChannelDown, Message, Outcome, Receipt, Recipient
 
 # The library logs every request at DEBUG, with the key in it.
 logging.getLogger("python_http_client").setLevel(logging.WARNING)
@@ -54,28 +55,28 @@ class SendGridTransport:
         self._name, self._address = parseaddr(mail_from)
 
     def deliver(self, message: Message, recipients: Sequence[Recipient]) -> list[Receipt]:
-        """Hand the message over. Raises ChannelDown if the first request finds nobody who takes it."""
+        """Hand the message over. Raises ChannelDown if SendGrid takes nothing from us."""
+        deadline = time.monotonic() + START_WITHIN_SECONDS
         receipts: list[Receipt] = []
         waiting = [
             list(recipients[start : start + RECIPIENTS_PER_REQUEST])
             for start in range(0, len(recipients), RECIPIENTS_PER_REQUEST)
         ]
-        while waiting:
-            part = waiting.pop(0)
+        while waiting and (not receipts or time.monotonic() < deadline):
             try:
-                answer = self._request(message, part)
-            except ChannelDown as down:
+                answer = self._request(message, waiting[0])
+            except ChannelDown:
                 if not receipts:
                     raise
-                rest = [*part, *(each for others in waiting for each in others)]
-                return receipts + [Receipt(each.delivery_id, Outcome.LATER, str(down)) for each in rest]
+                break
+            part = waiting.pop(0)
             if answer.outcome is Outcome.REFUSED and len(part) > 1:
                 # All or nothing: halve until the one that is refused stands alone.
                 middle = len(part) // 2
                 waiting[:0] = [part[:middle], part[middle:]]
                 continue
             receipts += [Receipt(each.delivery_id, answer.outcome, answer.error) for each in part]
-        return receipts
+        return receipts + [Receipt(each.delivery_id, Outcome.UNTRIED) for part in waiting for each in part]
 
     def _request(self, message: Message, recipients: Sequence[Recipient]) -> Receipt:
         """Make one request; the receipt holds for all its recipients."""
@@ -99,15 +100,19 @@ class SendGridTransport:
 
     def _post(self, body: Mapping[str, Any]) -> Receipt:
         try:
-            self._sendgrid.client.mail.send.post(request_body=body)
+            answer = self._sendgrid.client.mail.send.post(request_body=body)
         except HTTPError as error:
             return _judge(error)
         except urllib.error.URLError as error:
-            if isinstance(error.reason, ConnectionRefusedError | socket.gaierror):
-                raise ChannelDown(f"SendGrid can't be reached: {error.reason}", UNREACHABLE_PAUSE) from error
-            return Receipt(0, Outcome.UNKNOWN, str(error))
+            # No connection, no name, no trust, or it broke before the request was out (urllib's do_open).
+            raise ChannelDown(f"SendGrid can't be reached: {error.reason}", UNREACHABLE_PAUSE) from error
         except (OSError, http.client.HTTPException) as error:
             return Receipt(0, Outcome.UNKNOWN, str(error) or type(error).__name__)
+        if answer.status_code not in (200, 202) or "html" in str(answer.headers.get("Content-Type")):
+            # The library follows a redirect with a GET: what answered then has not seen the mail.
+            raise ChannelDown(
+                f"SENDGRID_URL leads to something else than SendGrid: {answer.status_code}", REFUSED_PAUSE
+            )
         return Receipt(0, Outcome.SUBMITTED)
 
     def _body(self, message: Message, recipients: Sequence[Recipient]) -> dict[str, Any]:
@@ -149,26 +154,36 @@ def _judge(error: HTTPError) -> Receipt:
     """Say what an answer other than 2xx means for the recipients. Raises ChannelDown."""
     status = int(error.status_code)
     words = f"SendGrid answered {status}: {_words(error.body)}"
-    if status in (401, 403):
-        raise ChannelDown(words, REFUSED_PAUSE)
-    if status == 429:
-        raise ChannelDown(words, _pause(error.headers))
-    if status >= 500:
+    if status >= 500 or status == 408:
         # It may have been taken before the failure.
         return Receipt(0, Outcome.UNKNOWN, words)
-    return Receipt(0, Outcome.REFUSED, words)
+    if status == 429:
+        raise ChannelDown(words, _pause(error.headers))
+    if status in (400, 413) and not _blames_sender(error.body):
+        return Receipt(0, Outcome.REFUSED, words)
+    # The key, the sender or the address of the service: no recipient is to blame.
+    raise ChannelDown(words, REFUSED_PAUSE)
 
 
-def _pause(headers: Any) -> float:
+def _blames_sender(body: Any) -> bool:
+    """Whether an error names the sender's field (``from``, ``from.email``) as the wrong one."""
+    try:
+        return any(str(error.get("field")).partition(".")[0] == "from" for error in json.loads(body)["errors"])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return False
+
+
+def _pause(headers: Mapping[str, str]) -> float:
     """Seconds to wait after a 429: what its headers say, within reason."""
-    after = str(headers.get("Retry-After") or "") if headers else ""
-    if after.isdigit():
+    after, reset = headers.get("Retry-After") or "", headers.get("X-RateLimit-Reset") or ""
+    if after.isascii() and after.isdigit():
         return float(min(int(after), LONGEST_PAUSE))
-    reset, date = (str(headers.get(name) or "") if headers else "" for name in ("X-RateLimit-Reset", "Date"))
-    if reset.isdigit() and date:
+    try:
         # Both by the provider's own clock.
-        return min(max(1.0, int(reset) - parsedate_to_datetime(date).timestamp()), float(LONGEST_PAUSE))
-    return float(UNREACHABLE_PAUSE)
+        pause = int(reset) - parsedate_to_datetime(headers.get("Date") or "").timestamp()
+    except ValueError:
+        return float(UNREACHABLE_PAUSE)
+    return min(max(1.0, pause), float(LONGEST_PAUSE))
 
 
 def _words(body: Any) -> str:

@@ -2,11 +2,12 @@
 
 import smtplib
 import ssl
+import time
 from collections.abc import Sequence
 from email.utils import parseaddr
 
 from statuspage.delivery import mime
-from statuspage.delivery.transport import ChannelDown, Message, Outcome, Receipt, Recipient
+from statuspage.delivery.transport import START_WITHIN_SECONDS, ChannelDown, Message, Outcome, Receipt, Recipient
 from statuspage.settings import SmtpServer
 
 TIMEOUT_SECONDS = 30
@@ -27,57 +28,65 @@ class SmtpTransport:
         self._envelope_from = parseaddr(mail_from)[1]
 
     def deliver(self, message: Message, recipients: Sequence[Recipient]) -> list[Receipt]:
-        """Hand the message over. Raises ChannelDown if the server can't be used at all."""
+        """Hand the message over. Raises ChannelDown if the server takes nothing from us."""
+        deadline = time.monotonic() + START_WITHIN_SECONDS
         receipts: list[Receipt] = []
-        for start in range(0, len(recipients), MAILS_PER_CONNECTION):
-            part = recipients[start : start + MAILS_PER_CONNECTION]
-            try:
-                receipts += self._session(message, part)
-            except ChannelDown as down:
-                if not receipts:
-                    raise
-                receipts += [Receipt(each.delivery_id, Outcome.LATER, str(down)) for each in recipients[start:]]
+        while len(receipts) < len(recipients) and (not receipts or time.monotonic() < deadline):
+            part = recipients[len(receipts) : len(receipts) + MAILS_PER_CONNECTION]
+            tried, down = self._session(message, part, deadline)
+            receipts += tried
+            if down is not None and not receipts:
+                raise down
+            if len(tried) < len(part):
                 break
-        return receipts
+        return receipts + [Receipt(each.delivery_id, Outcome.UNTRIED) for each in recipients[len(receipts) :]]
 
-    def _session(self, message: Message, recipients: Sequence[Recipient]) -> list[Receipt]:
+    def _session(
+        self, message: Message, recipients: Sequence[Recipient], deadline: float
+    ) -> tuple[list[Receipt], ChannelDown | None]:
+        """Return the receipts of those tried in one session, and what ended it early."""
         receipts: list[Receipt] = []
-        connection = connect(self._server)
+        try:
+            connection = connect(self._server)
+        except ChannelDown as down:
+            return receipts, down
         try:
             for recipient in recipients:
-                receipt = self._send(connection, message, recipient)
-                receipts.append(receipt)
-                if connection.sock is None:
-                    lost = "the connection was lost before this one"
-                    rest = recipients[len(receipts) :]
-                    return receipts + [Receipt(each.delivery_id, Outcome.LATER, lost) for each in rest]
+                receipts.append(self._send(connection, message, recipient))
+                if connection.sock is None or time.monotonic() >= deadline:
+                    break
+        except ChannelDown as down:
+            return receipts, down
         finally:
             _leave(connection)
-        return receipts
+        return receipts, None
 
     def _send(self, connection: smtplib.SMTP, message: Message, recipient: Recipient) -> Receipt:
-        body = mime.build(message, recipient, self._mail_from)
         try:
-            for verb, argument in ((connection.mail, self._envelope_from), (connection.rcpt, recipient.address)):
-                code, answer = verb(argument)
-                if code not in (250, 251):
-                    connection.rset()
-                    return _refusal(recipient, code, answer)
+            body = mime.build(message, recipient, self._mail_from)
+            envelope_to = _plain(recipient.address)
+        except ValueError as error:
+            return Receipt(recipient.delivery_id, Outcome.REFUSED, f"no mail can be made for this address: {error}")
+        try:
+            code, answer = connection.mail(self._envelope_from)
+            if code != 250:
+                # The sender is the installation's own: no recipient is to blame.
+                raise ChannelDown(f"The mail server refused the sender: {code} {_words(answer)}", REFUSED_PAUSE)
+            code, answer = connection.rcpt(envelope_to)
         except (smtplib.SMTPException, OSError) as error:
             connection.close()
             return Receipt(recipient.delivery_id, Outcome.LATER, str(error))
+        if code not in (250, 251):
+            return _refused(connection, recipient, code, answer)
         try:
             code, answer = connection.data(body)
         except smtplib.SMTPDataError as error:
-            connection.rset()
-            return _refusal(recipient, error.smtp_code, error.smtp_error)
+            return _refused(connection, recipient, error.smtp_code, error.smtp_error)
         except (smtplib.SMTPException, OSError) as error:
             # The server may have taken the mail and only its answer went missing.
             connection.close()
             return Receipt(recipient.delivery_id, Outcome.UNKNOWN, str(error))
-        if code == 250:
-            return Receipt(recipient.delivery_id, Outcome.SUBMITTED)
-        return _refusal(recipient, code, answer)
+        return Receipt(recipient.delivery_id, Outcome.SUBMITTED) if code == 250 else _judge(recipient, code, answer)
 
 
 def connect(server: SmtpServer) -> smtplib.SMTP:
@@ -112,8 +121,28 @@ def _leave(connection: smtplib.SMTP) -> None:
         connection.close()
 
 
-def _refusal(recipient: Recipient, code: int, answer: bytes | str) -> Receipt:
+def _plain(address: str) -> str:
+    """Return the address unchanged. Raises ValueError if it can't be a command's argument."""
+    address.encode("ascii")
+    if any(letter in address for letter in "\r\n<> "):
+        raise ValueError("it holds what no address may hold")
+    return address
+
+
+def _refused(connection: smtplib.SMTP, recipient: Recipient, code: int, answer: bytes | str) -> Receipt:
+    """Make the session ready for the next mail; a server that has left is noticed here."""
+    try:
+        connection.rset()
+    except (smtplib.SMTPException, OSError):
+        connection.close()
+    return _judge(recipient, code, answer)
+
+
+def _judge(recipient: Recipient, code: int, answer: bytes | str) -> Receipt:
     """Tell a lasting refusal (5xx) from a passing one (RFC 5321, 4.2.1)."""
-    words = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
     outcome = Outcome.REFUSED if 500 <= code < 600 else Outcome.LATER
-    return Receipt(recipient.delivery_id, outcome, f"{code} {words}")
+    return Receipt(recipient.delivery_id, outcome, f"{code} {_words(answer)}")
+
+
+def _words(answer: bytes | str) -> str:
+    return answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer

@@ -45,6 +45,8 @@ class Outcome(StrEnum):
     """Surely not taken; worth another try."""
     UNKNOWN = "unknown"
     """The answer went missing: it may have been taken."""
+    UNTRIED = "untried"
+    """Its turn did not come: no attempt is counted."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +67,20 @@ class ChannelDown(Exception):
         """Seconds to leave the provider alone."""
 
 
+# A batch ends soon after this, whatever is left of it: a stopping worker is killed after 25 s
+# (supervisor.py), and a lease lasts 120 s (outbox.py).
+START_WITHIN_SECONDS = 15
+
+
 class Transport(Protocol):
     """A way to hand mails over."""
 
     batch_size: int
-    """As many as are surely handed over before a lease runs out."""
+    """As many as it likes to be given at once."""
 
     def deliver(self, message: Message, recipients: Sequence[Recipient]) -> list[Receipt]:
         """Hand the message over to each recipient; a receipt for each, in any order.
 
+        No hand-over but the first begins later than START_WITHIN_SECONDS.
         Raises ChannelDown.
         """

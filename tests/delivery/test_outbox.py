@@ -131,13 +131,43 @@ def test_a_worker_that_died_leaves_its_deliveries_unknown_then_tried_once_more(
     assert {(row.state, row.error) for row in deliveries()} == {("dead", outbox.TWICE_UNKNOWN)}
 
 
-def test_a_worker_that_lost_its_lease_settles_nothing(announced: list[str], now: datetime) -> None:
+def slept_through_its_lease(now: datetime) -> tuple[outbox.Batch, datetime]:
+    """A batch whose worker went silent, and the moment after somebody took it back."""
     batch = outbox.claim("slow", 10, now)
     assert batch is not None
     later = now + timedelta(minutes=10)
-    outbox.claim("fast", 10, later)
+    assert outbox.claim("fast", 10, later) is None
+    return batch, later
+
+
+def test_a_certain_answer_that_comes_late_spares_the_second_copy(announced: list[str], now: datetime) -> None:
+    batch, later = slept_through_its_lease(now)
     outbox.settle("slow", [Receipt(each.id, Outcome.SUBMITTED) for each in batch.deliveries], later)
+    assert {row.state for row in deliveries()} == {"submitted"}
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.LATER, Outcome.UNTRIED])
+def test_an_uncertain_answer_that_comes_late_changes_nothing(
+    announced: list[str], outcome: Outcome, now: datetime
+) -> None:
+    batch, later = slept_through_its_lease(now)
+    outbox.settle("slow", [Receipt(each.id, outcome) for each in batch.deliveries], later)
     assert {row.state for row in deliveries()} == {"unknown"}
+
+
+def test_what_another_worker_has_taken_over_is_not_settled_by_the_first(announced: list[str], now: datetime) -> None:
+    batch, later = slept_through_its_lease(now)
+    assert outbox.claim("fast", 10, later + timedelta(seconds=120)) is not None
+    outbox.settle("slow", [Receipt(each.id, Outcome.REFUSED) for each in batch.deliveries], later)
+    assert {(row.state, row.lease_owner) for row in deliveries()} == {("leased", "fast")}
+
+
+def test_a_delivery_whose_turn_did_not_come_counts_no_attempt(announced: list[str], now: datetime) -> None:
+    batch = outbox.claim("one", 10, now)
+    assert batch is not None
+    outbox.settle("one", [Receipt(each.id, Outcome.UNTRIED) for each in batch.deliveries], now)
+    assert {(row.state, row.attempts) for row in deliveries()} == {("queued", 0)}
+    assert outbox.claim("one", 10, now) is not None
 
 
 def test_a_passing_failure_is_tried_again_later_and_later_then_given_up(announced: list[str], now: datetime) -> None:

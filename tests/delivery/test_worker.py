@@ -4,11 +4,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from statuspage.db import db
 from statuspage.delivery.providers import transport_for
-from statuspage.models import Announcement, Delivery, Heartbeat
+from statuspage.models import Account, Announcement, Delivery, Heartbeat
 from statuspage.rules.vocabulary import MessageKind
 from statuspage.settings import Settings
 from statuspage.worker import Worker
@@ -88,6 +88,30 @@ def test_a_lost_answer_is_tried_once_more_and_marked(
     )
 
 
+def test_a_provider_in_trouble_is_asked_with_one_mail_at_a_time(
+    announced: str, sendgrid_settings: Settings, sendgrid_server: MailServer, now: datetime
+) -> None:
+    for number in range(4, 8):
+        subscribed(f"reader{number}@example.com", now)
+    worker = Worker(sendgrid_settings, transport_for(sendgrid_settings))
+    sendgrid_server.behave("500")
+    work(worker, now)
+    assert states() == ["unknown"] * 7
+    builders.post(MessageKind.UPDATE, announced, {}, account(), now)
+    work(worker, now + timedelta(seconds=9))
+    assert states() == ["queued"] * 7 + ["unknown"] * 7
+    for seconds in (11, 32, 73):
+        work(worker, now + timedelta(seconds=seconds))
+    assert states() == ["queued"] * 4 + ["unknown"] * 10
+    sendgrid_server.behave("ok")
+    work(worker, now + timedelta(minutes=10))
+    assert states() == ["submitted"] * 14
+
+
+def account() -> str:
+    return db.session.scalars(select(Account.id)).first() or ""
+
+
 def test_an_announcement_that_can_not_be_written_does_not_hold_up_the_others(
     announced: str, writer: str, settings: Settings, now: datetime
 ) -> None:
@@ -120,3 +144,15 @@ def test_a_step_that_fails_stops_no_other(
     assert states() == ["submitted"] * 3
     assert "publish failed" in caplog.text
     assert db.session.get(Heartbeat, "worker") is not None
+
+
+def test_ticks_without_a_database_are_counted_so_that_they_get_rarer(
+    announced: str, settings: Settings, now: datetime
+) -> None:
+    worker = Worker(settings, transport_for(settings))
+    for there, after, failed in (("heartbeats", "away", [1, 2]), ("away", "heartbeats", [0])):
+        db.session.execute(text(f"ALTER TABLE {there} RENAME TO {after}"))
+        db.session.commit()
+        for count in failed:
+            assert not worker.tick(now) or count == 0
+            assert worker.failed_ticks == count
