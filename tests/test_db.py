@@ -1,0 +1,129 @@
+"""The database: the schema is what the migrations make, time is UTC, a transaction is whole."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from flask import Flask
+from sqlalchemy import create_engine, inspect, select, text
+from sqlalchemy.exc import IntegrityError, StatementError
+
+from statuspage import schema
+from statuspage.db import Base, db, insert_once, transaction
+from statuspage.models import Component, FormSubmission, Heartbeat, Update
+from tests import builders
+
+
+def test_the_migrations_make_the_schema_of_the_models(app: Flask) -> None:
+    with db.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+    assert len(set(schema.versions(db.engine))) == 1
+
+
+def test_every_check_of_the_models_is_in_the_database(app: Flask) -> None:
+    found = inspect(db.engine)
+    for table in Base.metadata.sorted_tables:
+        named = {constraint["name"] for constraint in found.get_check_constraints(table.name)}
+        wanted = {str(each.name) for each in table.constraints if type(each).__name__ == "CheckConstraint"}
+        assert {name.removeprefix(f"ck_{table.name}_") for name in wanted} == {
+            str(name).removeprefix(f"ck_{table.name}_") for name in named
+        }, table.name
+
+
+def test_migrating_again_changes_nothing(app: Flask) -> None:
+    before = schema.versions(db.engine)
+    schema.migrate(db.engine)
+    assert schema.versions(db.engine) == before
+
+
+def test_the_embedded_database_keeps_what_it_said_it_keeps(app: Flask) -> None:
+    if db.engine.dialect.name != "sqlite":
+        return
+    pragmas = {
+        name: db.session.execute(text(f"PRAGMA {name}")).scalar()
+        for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+    }
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
+
+
+def test_a_row_that_points_nowhere_is_refused(app: Flask, now: datetime) -> None:
+    orphan = Component(name="Lost", group_id="nosuchgroup0", position=1, created_at=now, updated_at=now)
+    with pytest.raises(IntegrityError), transaction(now) as session:
+        session.add(orphan)
+
+
+@pytest.mark.parametrize(
+    "instant",
+    [datetime(2026, 11, 21, 14, 0), datetime(2026, 11, 21, 14, 0, tzinfo=timezone(timedelta(hours=1)))],  # noqa: DTZ001
+)
+def test_only_aware_utc_instants_get_in(instant: datetime, app: Flask, now: datetime) -> None:
+    with pytest.raises(StatementError, match="aware UTC"), transaction(now) as session:
+        session.add(Heartbeat(name="worker", beat_at=instant))
+        session.flush()
+    with pytest.raises(ValueError, match="aware UTC"), transaction(instant):
+        pass
+
+
+def test_instants_come_back_as_they_went_in(app: Flask) -> None:
+    instant = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
+    with transaction(instant) as session:
+        session.add(Heartbeat(name="worker", beat_at=instant))
+    db.session.expire_all()
+    found = db.session.get_one(Heartbeat, "worker").beat_at
+    assert (found, found.utcoffset()) == (instant, timedelta(0))
+
+
+def test_a_transaction_that_raises_leaves_nothing(app: Flask, now: datetime) -> None:
+    with pytest.raises(RuntimeError, match="half"), transaction(now) as session:
+        session.add(Heartbeat(name="worker", beat_at=now))
+        session.flush()
+        raise RuntimeError("half way")
+    assert db.session.get(Heartbeat, "worker") is None
+
+
+def test_transactions_do_not_nest(app: Flask, now: datetime) -> None:
+    with pytest.raises(RuntimeError, match="don't nest"), transaction(now), transaction(now):
+        pass
+    with transaction(now):
+        pass
+
+
+def test_of_any_number_of_claims_one_succeeds(app: Flask, now: datetime) -> None:
+    builders.page(now)
+    by = builders.account(now)
+    row = {"nonce": "one", "account_id": by, "result_id": "abcabcabcabc", "submitted_at": now}
+    with transaction(now) as session:
+        claims = [insert_once(session, FormSubmission.__table__, row) for _ in range(3)]
+    assert claims == [True, False, False]
+
+
+def test_a_resolved_incident_without_its_time_is_refused_by_the_database_itself(app: Flask, now: datetime) -> None:
+    builders.page(now)
+    incident_id = builders.declared(builders.account(now), {builders.component(now): "outage"}, now)
+    with pytest.raises(IntegrityError), transaction(now) as session:
+        session.execute(text("UPDATE incidents SET stage = 'resolved' WHERE id = :id"), {"id": incident_id})
+
+
+def test_two_updates_of_an_incident_can_not_be_the_same_in_order(app: Flask, now: datetime) -> None:
+    builders.page(now)
+    by = builders.account(now)
+    component = builders.component(now)
+    incident_id = builders.acknowledged(by, {component: "outage"}, now)
+    first = db.session.scalars(select(Update)).one()
+    twin = Update(
+        incident_id=incident_id, sequence=first.sequence, kind=first.kind, stage=first.stage, body="", body_html="",
+        component_states=[], posted_at=now, created_at=now,
+    )  # fmt: skip
+    with pytest.raises(IntegrityError), transaction(now) as session:
+        session.add(twin)
+
+
+def test_a_database_of_before_the_first_migration_is_brought_up(tmp_path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'empty.db'}")
+    assert schema.versions(engine)[0] is None
+    schema.migrate(engine)
+    present, newest = schema.versions(engine)
+    assert present == newest
+    engine.dispose()
