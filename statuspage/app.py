@@ -8,10 +8,11 @@ from flask import Flask, Response, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 import statuspage.models  # noqa: F401  (the schema must be known before the first query)
-from statuspage.db import db, engine_options
+from statuspage.db import db, engine_options, engine_url
 from statuspage.links import LIFETIMES, Purpose
 from statuspage.rendering import FILTERS
 from statuspage.rules.vocabulary import Conflict, NotFound
@@ -65,7 +66,7 @@ def _configuration(settings: Settings) -> dict[str, object]:
         "STATUSPAGE": settings,
         "SECRET_KEY": settings.secret_key,
         "SECRET_KEY_FALLBACKS": list(settings.secret_key_fallbacks),
-        "SQLALCHEMY_DATABASE_URI": settings.database_url,
+        "SQLALCHEMY_DATABASE_URI": engine_url(settings.database_url),
         "SQLALCHEMY_ENGINE_OPTIONS": engine_options(settings.database_url),
         "MAX_CONTENT_LENGTH": BODY_LIMIT,
         "MAX_FORM_PARTS": FIELD_LIMIT,
@@ -123,7 +124,8 @@ def _install_error_pages(app: Flask) -> None:
     app.register_error_handler(CSRFError, _forged_form)
     app.register_error_handler(NotFound, lambda _: _error_page(404))
     app.register_error_handler(Conflict, lambda conflict: _error_page(409, str(conflict)))
-    app.register_error_handler(DBAPIError, _database_error)
+    for failure in (DBAPIError, PoolTimeout):
+        app.register_error_handler(failure, _database_error)
     # PostgreSQL refuses what no column can hold, such as a NUL in an address; SQLite finds nothing.
     app.register_error_handler(DataError, lambda _: _error_page(400))
     # Two requests that both passed a check for a name that may exist once.
@@ -152,7 +154,7 @@ def _forged_form(_error: CSRFError) -> ResponseReturnValue:
     return _error_page(403, "This form is too old or was not made here. Please go back, reload the page and try again.")
 
 
-def _database_error(error: DBAPIError) -> ResponseReturnValue:
+def _database_error(error: DBAPIError | PoolTimeout) -> ResponseReturnValue:
     log.error("the database failed: %s %s", request.method, request.path, exc_info=error)
     db.session.rollback()
     page, status = _error_page(503)

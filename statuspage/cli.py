@@ -422,7 +422,11 @@ def _installation() -> "Iterator[tuple[Settings, Flask]]":
 def _sentence(error: Exception) -> str:
     """Put a failure of the database or the disk into one sentence."""
     first = str(getattr(error, "orig", error)).strip().partition("\n")[0]
-    if "no such table" in first or ("relation" in first and "does not exist" in first):
+    if (
+        "no such table" in first
+        or "unable to open database file" in first
+        or ("relation" in first and "does not exist" in first)
+    ):
         return "The database is not set up yet: please run `statuspage init` first."
     if isinstance(error, OSError):
         return f"This failed: {first}."

@@ -4,10 +4,12 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, DateTime, Dialect, Engine, Table, TypeDecorator, event
+from sqlalchemy import URL, Connection, DateTime, Dialect, Engine, Table, TypeDecorator, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Session
 
@@ -50,12 +52,36 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def engine_url(database_url: str) -> URL:
+    """Return SQLAlchemy's address of the database; an embedded one is opened, never made.
+
+    A file that is missing for a moment must not come back as an empty one: its
+    write-ahead log would be replayed into the database that is moved back.
+    """
+    url = make_url(database_url)
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return url
+    return url.set(
+        database=f"file:{quote(str(Path(str(url.database)).absolute()))}", query={"mode": "rw", "uri": "true"}
+    )
+
+
+def make_file(engine: Engine) -> None:
+    """Make the file of an embedded database, empty, unless it is there."""
+    if engine.dialect.name == "sqlite" and engine.url.database:
+        Path(unquote(engine.url.database.removeprefix("file:"))).touch(mode=0o600)
+
+
 def engine_options(database_url: str) -> dict[str, Any]:
     """Return SQLAlchemy's engine options for this database."""
     if database_url.startswith("sqlite:"):
         return {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}}
     return {
         "pool_pre_ping": True,
+        # As many as the web server has threads; whoever waits longer is told to come again.
+        "pool_size": 8,
+        "max_overflow": 8,
+        "pool_timeout": 5,
         "pool_recycle": 1800,
         # A database that does not answer must not hold a request for minutes.
         "connect_args": {"connect_timeout": 5, "options": "-c timezone=UTC"},

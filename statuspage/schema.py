@@ -8,12 +8,15 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
+from statuspage.db import make_file
+
 _MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
 
 
 def migrate(engine: Engine) -> None:
-    """Apply every migration that is missing, each in one transaction."""
+    """Make the database if there is none, and apply every migration that is missing, in one transaction."""
     config = _config()
+    make_file(engine)
     with engine.connect() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
