@@ -209,7 +209,7 @@ def init(empty: bool, name: str, time_zone: str, publish_too: bool) -> None:
 
     with _installation() as (settings, _):
         _migrate()
-        administrator, lines = _administrator(settings)
+        administrator = _administrator(settings)
         if examples.page_name() is None:
             if empty:
                 components.create_page(name, time_zone, clock.now())
@@ -218,12 +218,10 @@ def init(empty: bool, name: str, time_zone: str, publish_too: bool) -> None:
             click.echo(f"Made the page “{examples.page_name()}”.")
         if publish_too:
             publisher.refresh(settings, clock.now())
-        for line in lines:
-            click.echo(line)
 
 
-def _administrator(settings: Settings) -> tuple[str, list[str]]:
-    """Find or make the administrator; return the account's id and what to say."""
+def _administrator(settings: Settings) -> str:
+    """Find or make the administrator and say so at once: a made password is never seen again. Return the id."""
     # SQLAlchemy takes a second to import: only commands that need it pay for it.
     from sqlalchemy import select
 
@@ -238,13 +236,14 @@ def _administrator(settings: Settings) -> tuple[str, list[str]]:
         .limit(1)
     )
     if found is not None:
-        return found.id, [
-            f"Administrator: {found.email}",
-            f"Password:      as you know it (set another: statuspage user password {found.email})",
-        ]
+        click.echo(f"Administrator: {found.email}")
+        click.echo(f"Password:      as you know it (set another: statuspage user password {found.email})")
+        return found.id
     password = settings.admin_password or secrets.token_urlsafe(12)
     made = people.add_account(settings.admin_email, "Administrator", AccountRole.ADMIN, password, clock.now())
-    return made, [f"Administrator: {settings.admin_email}", f"Password:      {password}"]
+    click.echo(f"Administrator: {settings.admin_email}")
+    click.echo(f"Password:      {password}")
+    return made
 
 
 @commands.group()

@@ -1,6 +1,7 @@
 """The database: engine options, the one transaction, the UTC column type."""
 
 import contextlib
+import fcntl
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -70,6 +71,17 @@ def make_file(engine: Engine) -> None:
     """Make the file of an embedded database, empty, unless it is there."""
     if engine.dialect.name == "sqlite" and engine.url.database:
         Path(unquote(engine.url.database.removeprefix("file:"))).touch(mode=0o600)
+
+
+@contextlib.contextmanager
+def one_at_a_time(engine: Engine) -> Iterator[None]:
+    """Keep other processes from migrating an embedded database meanwhile (PostgreSQL has a lock of its own)."""
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        yield
+        return
+    with Path(unquote(engine.url.database.removeprefix("file:")) + ".migrating").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def engine_options(database_url: str) -> dict[str, Any]:

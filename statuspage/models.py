@@ -174,7 +174,9 @@ class Incident(Base):
     updates: Mapped[list["Update"]] = relationship(
         back_populates="incident", order_by="Update.sequence.desc()", lazy="select"
     )
-    components: Mapped[list["IncidentComponent"]] = relationship(lazy="select", order_by="IncidentComponent.position")
+    components: Mapped[list["IncidentComponent"]] = relationship(
+        lazy="select", order_by="IncidentComponent.position", cascade="save-update, merge, delete, delete-orphan"
+    )
     roles: Mapped[list["RoleAssignment"]] = relationship(lazy="select")
 
     __table_args__ = (
@@ -368,6 +370,8 @@ class FormSubmission(Base):
     nonce: Mapped[str] = mapped_column(String(64), primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     result_id: Mapped[str] = mapped_column(String(ID_LENGTH))
+    digest: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of what was posted: the same form with other words is another message."""
     submitted_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

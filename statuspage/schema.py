@@ -8,7 +8,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
-from statuspage.db import make_file
+from statuspage.db import make_file, one_at_a_time
 
 _MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
 
@@ -17,7 +17,7 @@ def migrate(engine: Engine) -> None:
     """Make the database if there is none, and apply every migration that is missing, in one transaction."""
     config = _config()
     make_file(engine)
-    with engine.connect() as connection:
+    with one_at_a_time(engine), engine.connect() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

@@ -294,4 +294,6 @@ def _smtp(text: str) -> SmtpServer | None:
     if not fine or query or starttls not in (["none"], ["required"]) or bool(parts.username) != bool(parts.password):
         raise SettingsError(f"{sentence}.")
     tls = "implicit" if parts.scheme == "smtps" else starttls[0]
+    if parts.username and tls == "none" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        raise SettingsError("SMTP_URL would send the password in the clear: please add ?starttls=required.")
     return SmtpServer(parts.hostname or "", port, unquote(parts.username or ""), unquote(parts.password or ""), tls)

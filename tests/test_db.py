@@ -93,7 +93,7 @@ def test_transactions_do_not_nest(app: Flask, now: datetime) -> None:
 def test_of_any_number_of_claims_one_succeeds(app: Flask, now: datetime) -> None:
     builders.page(now)
     by = builders.account(now)
-    row = {"nonce": "one", "account_id": by, "result_id": "abcabcabcabc", "submitted_at": now}
+    row = {"nonce": "one", "account_id": by, "result_id": "abcabcabcabc", "digest": "", "submitted_at": now}
     with transaction(now) as session:
         claims = [insert_once(session, FormSubmission.__table__, row) for _ in range(3)]
     assert claims == [True, False, False]

@@ -138,7 +138,7 @@ def test_secrets_are_not_shown(folder: Path) -> None:
             "DATA_DIR": str(folder),
             "SECRET_KEY": KEY,
             "DATABASE_URL": "postgresql://u:pass-of-db@h/d",
-            "SMTP_URL": "smtp://u:pass-of-smtp@h",
+            "SMTP_URL": "smtp://u:pass-of-smtp@h?starttls=required",
             "MAIL_FROM": "a@example.com",
             "ADMIN_PASSWORD": "pass-of-admin",
         }

@@ -272,6 +272,7 @@ def upgrade() -> None:
         sa.Column("nonce", sa.String(length=64), nullable=False),
         sa.Column("account_id", sa.String(length=12), nullable=False),
         sa.Column("result_id", sa.String(length=12), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("submitted_at", statuspage.db.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_form_submissions_account_id_accounts")),
         sa.PrimaryKeyConstraint("nonce", name=op.f("pk_form_submissions")),

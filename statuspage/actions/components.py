@@ -6,7 +6,7 @@ from zoneinfo import available_timezones
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from statuspage.actions.ledger import audit, mark_changed
+from statuspage.actions.ledger import audit, mark_changed, take_page
 from statuspage.db import transaction
 from statuspage.models import Component, ComponentGroup, ComponentStateChange, Incident, IncidentComponent, Page
 from statuspage.rules.messages import check_line
@@ -46,6 +46,9 @@ def create_group(name: str, by: str | None, now: datetime) -> str:
     """Add a heading over components. Return its id. Raises RuleBroken for a bad name."""
     checked = check_line("name", name, NAME_LIMIT)
     with transaction(now) as session:
+        take_page(session)
+        if session.scalar(select(ComponentGroup.id).where(ComponentGroup.name == checked)) is not None:
+            raise RuleBroken({"name": "There is a group of this name already."})
         group = ComponentGroup(
             name=checked, position=_next_position(session, ComponentGroup), created_at=now, updated_at=now
         )
@@ -75,10 +78,17 @@ def create_component(name: str, description: str, group_id: str, by: str | None,
     """
     checked, about = _check_texts(name, description)
     with transaction(now) as session:
+        take_page(session)
+        group = _check_group(session, group_id)
+        same = select(Component.id).where(
+            Component.name == checked, Component.group_id.is_not_distinct_from(group), Component.archived_at.is_(None)
+        )
+        if session.scalar(same) is not None:
+            raise RuleBroken({"name": "There is a component of this name in this group already."})
         component = Component(
             name=checked,
             description=about,
-            group_id=_check_group(session, group_id),
+            group_id=group,
             position=_next_position(session, Component),
             state=ComponentState.OPERATIONAL,
             start_date=now.date(),
@@ -94,19 +104,20 @@ def create_component(name: str, description: str, group_id: str, by: str | None,
 
 
 def edit_component(
-    component_id: str, name: str, description: str, group_id: str, state: ComponentState, by: str, now: datetime
+    component_id: str, name: str, description: str, group_id: str, state: ComponentState | None, by: str, now: datetime
 ) -> None:
-    """Change a component. Raises NotFound, or RuleBroken for bad input."""
+    """Change a component; ``state`` None leaves its state alone. Raises NotFound, or RuleBroken for bad input."""
     checked, about = _check_texts(name, description)
     with transaction(now) as session:
+        take_page(session)
         component = _get(session, component_id)
         component.name, component.description, component.updated_at = checked, about, now
         component.group_id = _check_group(session, group_id)
-        if component.state is not state:
+        if state is not None and component.state is not state:
             component.state = state
             session.add(ComponentStateChange(component_id=component.id, state=state, changed_at=now))
         mark_changed(session, "component", component.id, now)
-        audit(session, by, "edit_component", "component", component.id, now, name=checked, state=state.value)
+        audit(session, by, "edit_component", "component", component.id, now, name=checked, state=component.state.value)
 
 
 def archive_component(component_id: str, by: str, now: datetime) -> None:
@@ -115,6 +126,7 @@ def archive_component(component_id: str, by: str, now: datetime) -> None:
     Raises NotFound, or Conflict while an open incident affects it.
     """
     with transaction(now) as session:
+        take_page(session)
         component = _get(session, component_id)
         busy = session.scalar(
             select(Incident.title)

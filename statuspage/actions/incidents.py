@@ -1,5 +1,6 @@
 """Declare an incident, tell the public about it, resolve it."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from statuspage import prose
-from statuspage.actions.ledger import audit, mark_changed
+from statuspage.actions.ledger import audit, mark_changed, take_page
 from statuspage.actions.templates import template_for
 from statuspage.db import insert_once, transaction
 from statuspage.delivery.outbox import announce_to_subscribers
@@ -74,7 +75,7 @@ def declare(declaration: Declaration, nonce: str, by: str, now: datetime) -> str
     title = check_title(declaration.title)
     with transaction(now) as session:
         incident_id = new_id()
-        earlier = _claim_form(session, nonce, incident_id, by, now)
+        earlier = _claim_form(session, nonce, incident_id, repr(declaration), by, now)
         if earlier is not None:
             return earlier
         if not declaration.states:
@@ -112,6 +113,9 @@ def acknowledge(incident_id: str, post: Post, nonce: str, by: str, now: datetime
             raise Conflict("This incident has been acknowledged already: please post an update instead.")
         incident.impact = Impact(post.draft.text("impact"))
         incident.started_at = post.draft.instant("started_at") or incident.started_at
+        if post.states:
+            # Until now nothing was public: what turned out not to be affected was never affected.
+            incident.components = [each for each in incident.components if each.component_id in post.states]
 
     return _post_once(incident_id, post, prepare, nonce, by, now)
 
@@ -149,7 +153,8 @@ def _post_once(
     """Post a message in one transaction; the same nonce again returns the first one's id."""
     with transaction(now) as session:
         update_id = new_id()
-        earlier = _claim_form(session, nonce, update_id, by, now)
+        take_page(session)
+        earlier = _claim_form(session, nonce, update_id, repr((incident_id, post.draft, dict(post.states))), by, now)
         if earlier is not None:
             return earlier
         incident = _take(session, incident_id, post.version)
@@ -160,12 +165,19 @@ def _post_once(
         return update_id
 
 
-def _claim_form(session: Session, nonce: str, result_id: str, by: str, now: datetime) -> str | None:
-    """Claim a form's nonce; return what it made the first time, if it is not the first."""
-    claim = {"nonce": nonce, "account_id": by, "result_id": result_id, "submitted_at": now}
+def _claim_form(session: Session, nonce: str, result_id: str, content: str, by: str, now: datetime) -> str | None:
+    """Claim a form's nonce; return what it made the first time, if it is not the first.
+
+    Raises Conflict if it comes again with other content.
+    """
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    claim = {"nonce": nonce, "account_id": by, "result_id": result_id, "digest": digest, "submitted_at": now}
     if insert_once(session, FormSubmission.__table__, claim):  # type: ignore[arg-type]
         return None
-    return session.execute(select(FormSubmission.result_id).where(FormSubmission.nonce == nonce)).scalar_one()
+    earlier = session.execute(select(FormSubmission).where(FormSubmission.nonce == nonce)).scalar_one()
+    if earlier.digest != digest:
+        raise Conflict("This form was posted already, with other words. Yours are kept below: please check and post.")
+    return earlier.result_id
 
 
 def _take(session: Session, incident_id: str, version: int) -> Incident:

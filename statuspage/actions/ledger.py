@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from statuspage.models import AuditEntry, Change, Page
@@ -19,6 +19,15 @@ def audit(
             acted_at=now, account_id=by, action=action, object_kind=object_kind, object_id=object_id, detail=detail
         )
     )
+
+
+def take_page(session: Session) -> None:
+    """Let public changes happen one after the other, from their first look to their commit.
+
+    Whoever changes component states takes this before anything else, so that
+    two incidents never miss each other's word.
+    """
+    session.execute(select(Page.id).with_for_update())
 
 
 def mark_changed(session: Session, subject_kind: str, subject_id: str, now: datetime) -> None:

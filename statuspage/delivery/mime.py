@@ -1,13 +1,23 @@
 """A message and a recipient, made into the bytes of a mail."""
 
 import email.policy
+import re
 from email.message import EmailMessage
 
 from statuspage.delivery.transport import Message, Recipient
 
+# Printable ASCII of RFC 5322's dot-atoms. Of other things the standard library makes an IndexError,
+# an AttributeError or a second recipient.
+_PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
+
 
 def build(message: Message, recipient: Recipient, mail_from: str) -> bytes:
-    """Return the mail as bytes with CRLF: multipart/alternative, plain text first (RFC 2046, 5.1.4)."""
+    """Return the mail as bytes with CRLF: multipart/alternative, plain text first (RFC 2046, 5.1.4).
+
+    Raises ValueError if no mail can be made for this recipient.
+    """
+    if not _PLAIN_ADDRESS.fullmatch(recipient.address):
+        raise ValueError("it is not one plain address")
     mail = EmailMessage(policy=email.policy.SMTP)
     mail["From"] = mail_from
     mail["To"] = recipient.address

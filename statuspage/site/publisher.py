@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from statuspage.site import feeds, page, snapshot
 from statuspage.site.page import Frame
 
 STATIC = TEMPLATES.parent / "static"
+PATIENCE_SECONDS = 2.0
+FRONT_AGE = timedelta(minutes=5)
 FEEDS = ("/history.rss", "/history.atom")
 # What a change of one incident can touch besides its own pages.
 FRONT = ("/", "/history", "/favicon.svg", *FEEDS)
@@ -61,6 +63,20 @@ def refresh(settings: Settings, now: datetime) -> list[str]:
         return _write_all(settings, site) if paths is None else _write(settings, site, paths)
 
 
+def refresh_at_once(settings: Settings, now: datetime) -> list[str]:
+    """Do what refresh does, as long as it is quick: for somebody who waits for an answer.
+
+    A full rewrite is left to the worker. Raises BlockingIOError if another
+    publisher of this folder takes longer than PATIENCE_SECONDS.
+    """
+    require_utc(now)
+    with snapshot.lock(settings.site_dir, PATIENCE_SECONDS):
+        site = _site(settings, now)
+        if site is None:
+            return []
+        return _write(settings, site, _stale_paths(site, snapshot.read_current(settings.site_dir), settings) or [])
+
+
 def publish_all(settings: Settings, now: datetime) -> list[str]:
     """Write every file anew. Return the paths written."""
     require_utc(now)
@@ -97,7 +113,11 @@ def _stale_paths(site: Site, current: snapshot.Current | None, settings: Setting
         paths |= _paths_of(change.subject_kind, change.subject_id, site)
     if changes:
         paths |= _paths_of_missing_months(site, settings)
-    paths |= _paths_of_broken_promises(site, datetime.fromisoformat(current.generated_at).astimezone(UTC))
+    written_at = datetime.fromisoformat(current.generated_at).astimezone(UTC)
+    paths |= _paths_of_broken_promises(site, written_at)
+    if site.now - written_at >= FRONT_AGE:
+        # "As of" on the front page says that all is well just now, not when something last changed.
+        paths.add("/")
     return sorted(paths | _paths_of_new_day(site, date.fromisoformat(current.local_day)))
 
 
@@ -176,7 +196,7 @@ def _write(settings: Settings, site: Site, paths: list[str]) -> list[str]:
             snapshot.remove(folder, path)
         else:
             snapshot.write(folder, path, body)
-    if paths or snapshot.read_current(folder) is None:
+    if paths:
         snapshot.write_current(
             folder,
             snapshot.Current(

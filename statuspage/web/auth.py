@@ -149,10 +149,10 @@ def _sign_in_page(errors: dict[str, str], typed: dict[str, str]) -> str:
 def _wait(email: str) -> int:
     """Seconds to wait before another try; no account is ever locked for everybody for long."""
     account, network = email.strip().lower()[:254], throttle.network(request.remote_addr)
-    return max(
-        throttle.allow("sign-in-network", network, TRIES_PER_NETWORK),
-        throttle.allow("sign-in-pair", f"{account} {network}", TRIES_PER_ACCOUNT_AND_NETWORK),
-        throttle.allow("sign-in-account", account, TRIES_PER_ACCOUNT),
+    return throttle.allow_all(
+        ("sign-in-network", network, TRIES_PER_NETWORK),
+        ("sign-in-pair", f"{account} {network}", TRIES_PER_ACCOUNT_AND_NETWORK),
+        ("sign-in-account", account, TRIES_PER_ACCOUNT),
     )
 
 

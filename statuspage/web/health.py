@@ -1,17 +1,17 @@
 """Is the process alive, and is it ready: for load balancers and watchers."""
 
-import json
 from datetime import timedelta
 
 from flask import Blueprint, current_app
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from statuspage import clock
 from statuspage.db import db
-from statuspage.models import Heartbeat, Page
+from statuspage.models import Change, Heartbeat, Page
 from statuspage.settings import Settings
+from statuspage.site import snapshot
 from statuspage.web import access
 
 blueprint = Blueprint("health", __name__)
@@ -47,9 +47,14 @@ def _database_checks() -> dict[str, str]:
 
 
 def _snapshot() -> str:
+    """Say whether every public change older than a minute is in this machine's published folder."""
     settings: Settings = current_app.config["STATUSPAGE"]
-    try:
-        json.loads((settings.site_dir / "current.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    current = snapshot.read_current(settings.site_dir)
+    if current is None:
         return "missing"
-    return "ok"
+    waiting = select(func.min(Change.changed_at)).where(Change.revision > current.revision)
+    try:
+        oldest = db.session.scalar(waiting)
+    except SQLAlchemyError:
+        return "unknown"
+    return "behind" if oldest is not None and clock.now() - oldest > WORKER_SILENCE else "ok"

@@ -39,9 +39,9 @@ def sign_up() -> ResponseReturnValue:
     if request.form.get("website"):
         # A field no person sees: only programs fill it in.
         return _page("subscribed")
-    wait = max(
-        throttle.allow("sign-up-network", throttle.network(request.remote_addr), SIGN_UPS_PER_NETWORK),
-        throttle.allow("sign-up-address", email.strip().lower()[:254], SIGN_UPS_PER_ADDRESS),
+    wait = throttle.allow_all(
+        ("sign-up-network", throttle.network(request.remote_addr), SIGN_UPS_PER_NETWORK),
+        ("sign-up-address", email.strip().lower()[:254], SIGN_UPS_PER_ADDRESS),
     )
     if wait:
         sentence = "Too many requests came from here. Please try again in an hour."

@@ -22,6 +22,19 @@ def allow(name: str, key: str, rate: str) -> int:
     return max(1, round(reset_at - time.time()))
 
 
+def allow_all(*tries: tuple[str, str, str]) -> int:
+    """Count a try under several limits, in order; return the seconds to wait for the first that refuses.
+
+    What one limit refuses the later ones don't count: a crowd from one place
+    can't use up what belongs to everybody.
+    """
+    for name, key, rate in tries:
+        wait = allow(name, key, rate)
+        if wait:
+            return wait
+    return 0
+
+
 def network(ip_address: str | None) -> str:
     """Return what to count an address under: itself for IPv4, its /64 for IPv6."""
     try:

@@ -1,5 +1,6 @@
 """Declare, acknowledge, update, resolve: the spine."""
 
+import threading
 from datetime import datetime, timedelta
 
 import pytest
@@ -180,3 +181,52 @@ def test_every_step_leaves_an_audit_entry(writer: str, sign_in: str, now: dateti
 def test_a_naive_now_is_refused(writer: str, sign_in: str) -> None:
     with pytest.raises(ValueError, match="aware UTC"):
         builders.declared(writer, {sign_in: ComponentState.OUTAGE}, datetime(2026, 11, 21, 14, 0))  # noqa: DTZ001
+
+
+def test_a_form_posted_again_with_other_words_is_not_swallowed(writer: str, sign_in: str, now: datetime) -> None:
+    incident_id = builders.declared(writer, {sign_in: ComponentState.OUTAGE}, now)
+    first = incidents.Post(builders.draft(MessageKind.ACKNOWLEDGE, now), {}, 1)
+    incidents.acknowledge(incident_id, first, "one-form", writer, now)
+    other = incidents.Post(builders.draft(MessageKind.ACKNOWLEDGE, now, symptoms="Corrected words."), {}, 1)
+    with pytest.raises(Conflict, match="posted already, with other words"):
+        incidents.acknowledge(incident_id, other, "one-form", writer, now)
+    assert count(Update) == 1
+
+
+def test_what_turned_out_not_to_be_affected_is_left_out_of_the_first_message(
+    writer: str, sign_in: str, now: datetime
+) -> None:
+    billing = builders.component(now, "Billing")
+    states = {sign_in: ComponentState.OUTAGE, billing: ComponentState.OUTAGE}
+    incident_id = builders.declared(writer, states, now)
+    builders.post(MessageKind.ACKNOWLEDGE, incident_id, {sign_in: ComponentState.OUTAGE}, writer, now)
+    assert state_of(billing) is ComponentState.OPERATIONAL
+    update = db.session.scalars(select(Update)).one()
+    assert [each["component_id"] for each in update.component_states] == [sign_in]
+
+
+def test_a_resolution_and_an_outage_at_the_same_moment_leave_the_outage(
+    app: Flask, writer: str, sign_in: str, now: datetime
+) -> None:
+    for _ in range(5):
+        ending = builders.acknowledged(writer, {sign_in: ComponentState.OUTAGE}, now)
+        beginning = builders.declared(writer, {sign_in: ComponentState.OUTAGE}, now)
+        barrier = threading.Barrier(2)
+
+        def act(kind: MessageKind, incident_id: str, state: ComponentState, gate: threading.Barrier = barrier) -> None:
+            with app.app_context():
+                gate.wait()
+                builders.post(kind, incident_id, {sign_in: state}, writer, now)
+                db.session.remove()
+
+        threads = [
+            threading.Thread(target=act, args=(MessageKind.RESOLVE, ending, ComponentState.OPERATIONAL)),
+            threading.Thread(target=act, args=(MessageKind.ACKNOWLEDGE, beginning, ComponentState.OUTAGE)),
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        db.session.rollback()
+        assert state_of(sign_in) is ComponentState.OUTAGE
+        builders.post(MessageKind.RESOLVE, beginning, {sign_in: ComponentState.OPERATIONAL}, writer, now)

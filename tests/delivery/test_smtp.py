@@ -94,7 +94,7 @@ def test_a_sender_that_is_refused_stops_the_channel_and_kills_no_delivery(server
 
 
 @pytest.mark.parametrize(
-    "poison", ["ada@example.com\r\nRCPT TO:<x@example.com>", "ädä@example.com", "\udcff@example.com"]
+    "poison", ["ada@example.com\r\nRCPT TO:<x@example.com>", "ädä@example.com", "\udcff@example.com", "a@"]
 )
 def test_an_address_that_no_mail_can_go_to_stops_nobody_else(server: MailServer, poison: str) -> None:
     receipts = transport(server).deliver(MESSAGE, people("ada@example.com", poison, "eve@example.com"))

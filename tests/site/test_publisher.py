@@ -355,3 +355,31 @@ def test_the_window_of_days_is_two_weeks(
         publisher.publish_all(settings, now)
         assert ("Long ago" in read("/")) is shown, days
     assert date(2026, 11, 7) == (now - timedelta(days=14)).date()
+
+
+def test_the_front_page_says_every_five_minutes_that_it_is_still_so(
+    writer: str, settings: Settings, now: datetime, read: Callable[[str], str]
+) -> None:
+    publisher.refresh(settings, now)
+    assert publisher.refresh(settings, now + timedelta(minutes=4)) == []
+    assert publisher.refresh(settings, now + timedelta(minutes=5)) == ["/"]
+    assert "As of <time" in read("/")
+    assert "14:05 UTC" in read("/")
+
+
+def test_somebody_who_waits_for_an_answer_does_not_wait_for_another_publisher(
+    writer: str, sign_in: str, settings: Settings, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "PATIENCE_SECONDS", 0.1)
+    publisher.refresh(settings, now)
+    builders.acknowledged(writer, {sign_in: ComponentState.OUTAGE}, now)
+    with snapshot.lock(settings.site_dir), pytest.raises(BlockingIOError):
+        publisher.refresh_at_once(settings, now)
+    assert "/" in publisher.refresh_at_once(settings, now)
+
+
+def test_somebody_who_waits_for_an_answer_does_not_wait_for_a_full_rewrite(
+    writer: str, settings: Settings, now: datetime
+) -> None:
+    assert publisher.refresh_at_once(settings, now) == []
+    assert "/404" in publisher.refresh(settings, now)

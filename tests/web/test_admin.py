@@ -175,3 +175,26 @@ def test_wrong_page_settings_are_told_beside_the_field(field: str, typed: str, a
     answer = admin.post("/admin/page/", fields)
     assert answer.status_code == 422
     assert f'id="error-{field}"' in answer.get_data(as_text=True)
+
+
+def test_a_form_opened_before_an_outage_does_not_end_it(admin: Visitor, started: datetime) -> None:
+    component_id = builders.component(started, "Sign-in")
+    path = f"/admin/components/{component_id}"
+    stale = admin.hidden(path)
+    builders.acknowledged(builders.account(started), {component_id: ComponentState.OUTAGE}, started)
+    fields = {"name": "Signing in", "description": "", "group_id": "", "state": "operational"}
+    assert admin.post_as_is(path, stale | fields).status_code == 303
+    db.session.expire_all()
+    component = db.session.get_one(Component, component_id)
+    assert (component.name, component.state) == ("Signing in", ComponentState.OUTAGE)
+
+
+def test_a_double_click_adds_one_component_and_one_group(admin: Visitor) -> None:
+    for path, fields in (
+        ("/admin/components/", {"name": "Sign-in", "description": "", "group_id": ""}),
+        ("/admin/components/groups", {"name": "Web"}),
+    ):
+        codes = [admin.post(path, fields, on="/admin/components/").status_code for _ in range(2)]
+        assert codes == [303, 422]
+    assert len(db.session.scalars(select(Component)).all()) == 1
+    assert len(db.session.scalars(select(ComponentGroup)).all()) == 1

@@ -192,3 +192,13 @@ def test_an_address_that_no_database_can_hold_is_refused_plainly(path: str, arri
 
 def test_a_name_that_no_database_can_hold_does_not_sign_in(anonymous: Visitor) -> None:
     assert anonymous.sign_in("ada\x00@example.com").status_code in (400, 422)
+
+
+def test_a_crowd_from_one_place_locks_nobody_out_elsewhere(app: Flask, started: datetime) -> None:
+    builders.account(started, email="ada@example.com")
+    crowd, ada = Visitor(app.test_client()), Visitor(app.test_client())
+    crowd.client.environ_base["REMOTE_ADDR"] = "198.51.100.7"
+    fields = crowd.hidden("/login") | {"email": "ada@example.com", "password": "wrong"}
+    codes = {crowd.post_as_is("/login", fields).status_code for _ in range(220)}
+    assert codes == {422, 429}
+    assert ada.sign_in("ada@example.com").status_code == 303

@@ -275,3 +275,24 @@ def test_an_internal_incident_is_marked_and_stays_inside(comms: Visitor, sign_in
     assert acknowledge(comms, incident_id) == 303
     assert not incident().is_published
     assert "nobody outside is told" in comms.get(f"/console/incidents/{incident_id}").get_data(as_text=True)
+
+
+def test_back_and_post_again_with_other_words_is_told_and_kept(comms: Visitor, sign_in_component: str) -> None:
+    incident_id = declare(comms, sign_in_component)
+    path = f"/console/incidents/{incident_id}/acknowledge"
+    fields = comms.hidden(path) | typed(MessageKind.ACKNOWLEDGE, clock.now())
+    assert comms.post_as_is(path, fields).status_code == 303
+    answer = comms.post_as_is(path, fields | {"symptoms": "Corrected words"})
+    assert answer.status_code == 409
+    assert "This form was posted already, with other words." in answer.get_data(as_text=True)
+    assert "Corrected words" in answer.get_data(as_text=True)
+    assert updates() == 1
+
+
+def test_the_first_message_names_at_least_one_component(comms: Visitor, sign_in_component: str) -> None:
+    incident_id = declare(comms, sign_in_component)
+    path = f"/console/incidents/{incident_id}/acknowledge"
+    fields = typed(MessageKind.ACKNOWLEDGE, clock.now()) | {f"state_{sign_in_component}": ""}
+    answer = comms.post(path, fields)
+    assert answer.status_code == 422
+    assert 'id="error-components"' in answer.get_data(as_text=True)

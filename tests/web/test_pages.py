@@ -92,7 +92,10 @@ def test_mails_kept_as_files_can_be_read(incident_id: str, arrive: Arrive, setti
     content = "Subject: =?utf-8?q?=3Cscript=3E?=\r\nTo: a@example.com\r\nContent-Type: text/html\r\n\r\n<b>Hello</b><script>x()</script>"
     (settings.outbox_dir / "000000001.eml").write_bytes(content.encode())
     (settings.outbox_dir / "000000002.eml").write_bytes(b"\xff\xfe not a mail at all")
-    viewer = arrive(AccountRole.VIEWER)
+    for path in ("/console/mail/", "/console/mail/000000001.eml", "/console/mail/000000001.eml/html"):
+        # An invitation among them would open an account to whoever may read it.
+        assert arrive(AccountRole.COMMS).get(path).status_code == 403
+    viewer = arrive(AccountRole.ADMIN)
     assert "&lt;script&gt;" in check(viewer, "/console/mail/")
     check(viewer, "/console/mail/000000001.eml")
     frame = viewer.get("/console/mail/000000001.eml/html")

@@ -87,12 +87,14 @@ def edit(component_id: str) -> ResponseReturnValue:
     form = request.form
     try:
         state = choose(ComponentState, form.get("state", ""), "state", "Please choose one of the three states.")
+        # Somebody may have opened this form before an incident: what it showed is no wish.
+        changed = state if form.get("shown_state") != state.value else None
         components.edit_component(
             component_id,
             form.get("name", ""),
             form.get("description", ""),
             form.get("group_id", ""),
-            state,
+            changed,
             current_user.id,
             clock.now(),
         )

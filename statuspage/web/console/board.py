@@ -10,6 +10,7 @@ from statuspage.db import db
 from statuspage.models import Component, Incident
 from statuspage.rules.vocabulary import AccountRole, Stage, worst_state
 from statuspage.web import access
+from statuspage.web.console.messages import first_update_by
 
 blueprint = Blueprint("console", __name__, url_prefix="/console")
 
@@ -19,7 +20,7 @@ RECENT = 10
 @blueprint.get("/")
 @access.needs(AccountRole.VIEWER)
 def board() -> ResponseReturnValue:
-    """Show open incidents, the soonest promise first, and the latest resolved ones."""
+    """Show open incidents, the soonest due first, and the latest resolved ones."""
     with_components = selectinload(Incident.components)
     opened = db.session.scalars(select(Incident).options(with_components).where(Incident.stage != Stage.RESOLVED)).all()
     resolved = db.session.scalars(
@@ -29,7 +30,8 @@ def board() -> ResponseReturnValue:
     now = clock.now()
     return render_template(
         "console/board.html",
-        opened=sorted(opened, key=lambda incident: incident.next_update_by or now),
+        opened=sorted(opened, key=lambda incident: incident.next_update_by or first_update_by(incident) or now),
+        first_update_by=first_update_by,
         resolved=resolved,
         components=components,
         page_state=worst_state(component.state for component in components),

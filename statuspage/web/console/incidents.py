@@ -15,6 +15,7 @@ from statuspage.rules.vocabulary import (
     SEVERITY_MEANINGS,
     AccountRole,
     ComponentState,
+    Conflict,
     IncidentRole,
     RuleBroken,
     Severity,
@@ -47,6 +48,8 @@ def declare() -> ResponseReturnValue:
         incident_id = incidents.declare(_declaration(), posted_nonce(), current_user.id, clock.now())
     except StaleForm:
         return declare_again()
+    except Conflict as conflict:
+        return _form(typed(), {"": str(conflict)}), 409
     except RuleBroken as broken:
         return _form(typed(), broken.errors), 422
     return redirect(url_for("messages.room", incident_id=incident_id), 303)

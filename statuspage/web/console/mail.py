@@ -1,4 +1,7 @@
-"""Mails kept as files, when no mail provider is set: read them here."""
+"""Mails kept as files, when no mail provider is set: read them here.
+
+For administrators alone: an invitation holds the link that opens an account.
+"""
 
 import email
 import email.policy
@@ -26,7 +29,7 @@ _MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors '
 
 
 @blueprint.get("/")
-@access.needs(AccountRole.VIEWER)
+@access.needs(AccountRole.ADMIN)
 def outbox() -> ResponseReturnValue:
     """List the newest mails kept as files and how many are in which state."""
     settings: Settings = current_app.config["STATUSPAGE"]
@@ -38,7 +41,7 @@ def outbox() -> ResponseReturnValue:
 
 
 @blueprint.get("/<name>")
-@access.needs(AccountRole.VIEWER)
+@access.needs(AccountRole.ADMIN)
 def show(name: str) -> ResponseReturnValue:
     """Show one mail: its headers, its text, its HTML in a frame."""
     message = _parse(_find(name))
@@ -49,7 +52,7 @@ def show(name: str) -> ResponseReturnValue:
 
 
 @blueprint.get("/<name>/html")
-@access.needs(AccountRole.VIEWER)
+@access.needs(AccountRole.ADMIN)
 def show_html(name: str) -> ResponseReturnValue:
     """Return the mail's HTML alone, for the frame."""
     html = _parse(_find(name)).get_body(("html",))

@@ -78,7 +78,7 @@ def post(incident_id: str, kind: str) -> ResponseReturnValue:
     """Post the message; it is on the page when this returns."""
     chosen, now = MessageKind(kind), clock.now()
     try:
-        message = incidents.Post(messages.parse(chosen, typed(), now), posted_states(), posted_version())
+        message = incidents.Post(messages.parse(chosen, typed(), now), _posted_states(chosen), posted_version())
         ACTIONS[chosen](incident_id, message, posted_nonce(), current_user.id, now)
     except StaleForm:
         return post_again(incident_id, kind)
@@ -101,10 +101,18 @@ def show_preview(incident_id: str, kind: str) -> ResponseReturnValue:
     return render_template("console/preview.html", preview=_preview(incident, chosen, typed(), clock.now()))
 
 
+def _posted_states(kind: MessageKind) -> dict[str, ComponentState]:
+    states = posted_states()
+    offered = any(name.startswith("state_") for name in typed())
+    if kind is MessageKind.ACKNOWLEDGE and offered and not states:
+        raise RuleBroken({"components": "Please choose at least one affected component and its state."})
+    return states
+
+
 def _publish(now: datetime) -> None:
     """Put the change on the page at once; if that fails the worker does it within a second."""
     try:
-        publisher.refresh(current_app.config["STATUSPAGE"], now)
+        publisher.refresh_at_once(current_app.config["STATUSPAGE"], now)
     except (OSError, SQLAlchemyError):
         current_app.logger.exception("publishing failed; the worker will try again")
 
@@ -129,7 +137,7 @@ def _show(incident: Incident, kind: MessageKind, kept: dict[str, str] | None, er
         form_token=form_token(),
         states=_states(incident, kind, kept),
         groups=grouped_components(),
-        first_update_by=_first_update_by(incident),
+        first_update_by=first_update_by(incident),
         preview=_preview(incident, kind, values, now),
         subscribers=db.session.scalar(
             select(func.count()).select_from(Subscriber).where(Subscriber.state == Subscriber.ACTIVE)
@@ -194,7 +202,7 @@ def _states(incident: Incident, kind: MessageKind, kept: dict[str, str] | None) 
     }
 
 
-def _first_update_by(incident: Incident) -> datetime | None:
+def first_update_by(incident: Incident) -> datetime | None:
     """When the first public update is due; None once it is posted, or where none is owed."""
     if incident.last_posted_at is not None or incident.severity is None:
         return None
