@@ -134,7 +134,7 @@ def test_init_takes_name_zone_and_administrator(run: Run) -> None:
         ADMIN_EMAIL="ada@example.com", ADMIN_PASSWORD="correct horse battery",
     )  # fmt: skip
     assert done.stdout == (
-        "Made the page “Hollyhock”.\nAdministrator: ada@example.com\nPassword:      correct horse battery\n"
+        "Administrator: ada@example.com\nPassword:      correct horse battery\nMade the page “Hollyhock”.\n"
     )
 
 
