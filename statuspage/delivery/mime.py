@@ -7,9 +7,10 @@ from email.message import EmailMessage
 from statuspage.delivery.transport import Message, Recipient
 
 # A dot-atom on both sides of the @ (RFC 5322, 3.4.1). Of other things the standard library makes an
-# IndexError, an AttributeError or a second recipient.
+# IndexError, an AttributeError or a second recipient; so it does of what looks like the beginning of an
+# encoded word (RFC 2047).
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_PLAIN_ADDRESS = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
+_PLAIN_ADDRESS = re.compile(rf"(?!.*=\?){_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
 
 
 def build(message: Message, recipient: Recipient, mail_from: str) -> bytes:
@@ -22,9 +23,6 @@ def build(message: Message, recipient: Recipient, mail_from: str) -> bytes:
     mail = EmailMessage(policy=email.policy.SMTP)
     mail["From"] = mail_from
     mail["To"] = recipient.address
-    if [each.addr_spec for each in mail["To"].addresses] != [recipient.address]:
-        # What looks like an encoded word (RFC 2047) would become another address.
-        raise ValueError("it is not one plain address")
     mail["Subject"] = message.subject
     for name, value in message.headers.items():
         mail[name] = recipient.fill(value)
