@@ -101,7 +101,7 @@ class Entry:
     updates: tuple[PublicUpdate, ...]
     """Newest first; in lists only the newest."""
     components: tuple[PublicComponent, ...]
-    """Empty in lists."""
+    """Empty in lists and feeds."""
     post_mortem: Markup
 
     @property
@@ -186,7 +186,8 @@ def load_component(component_id: str) -> tuple[PublicComponent, tuple[Entry, ...
 
 def load_latest(count: int) -> tuple[Entry, ...]:
     """Return the incidents and maintenances with the newest messages, newest first."""
-    incidents = _incidents(select(Incident).where(PUBLISHED).order_by(Incident.last_posted_at.desc()).limit(count))
+    query = select(Incident).where(PUBLISHED).order_by(Incident.last_posted_at.desc()).limit(count)
+    incidents = _incidents(query, with_components=False)
     maintenances = _maintenances(
         select(Maintenance)
         .where(Maintenance.last_posted_at.is_not(None))
@@ -244,10 +245,12 @@ def next_month(month: date, count: int = 1) -> date:
     return date(index // 12, index % 12 + 1, 1)
 
 
-def _incidents(query: Select[Incident]) -> tuple[Entry, ...]:
-    options = (selectinload(Incident.updates), selectinload(Incident.components))
+def _incidents(query: Select[Incident], *, with_components: bool = True) -> tuple[Entry, ...]:
+    options = [selectinload(Incident.updates)]
+    if with_components:
+        options.append(selectinload(Incident.components))
     found = db.session.scalars(query.options(*options).execution_options(populate_existing=True)).unique()
-    return tuple(_from_incident(incident) for incident in found)
+    return tuple(_from_incident(incident, with_components=with_components) for incident in found)
 
 
 def _maintenances(query: Select[Maintenance]) -> tuple[Entry, ...]:
@@ -342,7 +345,7 @@ def _newest(row: Any) -> tuple[PublicUpdate, ...]:
     return (PublicUpdate(row.said.value, LABELS[row.said], Markup(row.body_html), row.posted_at),)  # noqa: S704
 
 
-def _from_incident(incident: Incident) -> Entry:
+def _from_incident(incident: Incident, *, with_components: bool) -> Entry:
     return Entry(
         kind="incident",
         id=incident.id,
@@ -355,7 +358,7 @@ def _from_incident(incident: Incident) -> Entry:
         next_update_by=incident.next_update_by if incident.is_open else None,
         last_posted_at=incident.last_posted_at or incident.started_at,
         updates=_updates(incident.updates),
-        components=tuple(_affected(each) for each in incident.components),
+        components=tuple(_affected(each) for each in incident.components) if with_components else (),
         # Few incidents have one, and Markdown is slow for a list of hundreds.
         post_mortem=Markup(prose.to_html(incident.post_mortem)) if incident.post_mortem else Markup(),  # noqa: S704  (cleaned by prose)
     )
