@@ -1,13 +1,15 @@
 """The database: the schema is what the migrations make, time is UTC, a transaction is whole."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
 from sqlalchemy import create_engine, inspect, select, text
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from statuspage import schema
 from statuspage.db import Base, db, insert_once, transaction
@@ -126,4 +128,55 @@ def test_a_database_of_before_the_first_migration_is_brought_up(tmp_path) -> Non
     schema.migrate(engine)
     present, newest = schema.versions(engine)
     assert present == newest
+    engine.dispose()
+
+
+LEDGER_ROW = (
+    "INSERT INTO audit_entries (acted_at, action, object_kind, object_id, detail) VALUES (:now, 'a', 'b', 'c', '{}')"
+)
+
+
+@pytest.mark.parametrize("act", ["DELETE FROM audit_entries", "UPDATE audit_entries SET action = 'other'"])
+def test_the_database_itself_refuses_to_rewrite_a_ledger(act: str, app: Flask, now: datetime) -> None:
+    with transaction(now) as session:
+        session.execute(text(LEDGER_ROW), {"now": now.isoformat()})
+    with pytest.raises(DBAPIError, match="kept as they are"), transaction(now) as session:
+        session.execute(text(act))
+    assert db.session.scalar(text("SELECT action FROM audit_entries")) == "a"
+
+
+def test_mails_of_the_first_schema_come_along_with_their_incident(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    config = schema._config()
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    at = "2026-11-21 14:00:00.000000"
+    with engine.begin() as connection:
+        for row in (
+            (
+                f"INSERT INTO incidents (id, title, visibility, stage, started_at, declared_at, post_mortem, version, "
+                f"created_at, updated_at) VALUES ('i', 't', 'public', 'investigating', '{at}', '{at}', '', 1, '{at}', '{at}')"
+            ),
+            (
+                f"INSERT INTO updates (id, incident_id, sequence, kind, stage, body, body_html, component_states, posted_at, "
+                f"created_at) VALUES ('u', 'i', 1, 'acknowledge', 'investigating', '', '', '[]', '{at}', '{at}')"
+            ),
+            (
+                f"INSERT INTO announcements (id, kind, audience, visibility, subject_id, address, created_at, expanded_to) "
+                f"VALUES (7, 'incident_update', 'subscribers', 'public', 'u', '', '{at}', '')"
+            ),
+            (
+                f"INSERT INTO deliveries (announcement_id, address, lane, state, attempts, not_before, lease_owner, "
+                f"was_unknown, error) VALUES (7, 'a@example.com', 1, 'queued', 0, '{at}', '', false, '')"
+            ),
+        ):
+            connection.exec_driver_sql(row)
+    schema.migrate(engine)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+        assert connection.exec_driver_sql("SELECT id, incident_id FROM announcements").all() == [(7, "i")]
+        assert connection.exec_driver_sql("SELECT announcement_id FROM deliveries").all() == [(7,)]
+        with pytest.raises(IntegrityError):
+            connection.exec_driver_sql("DELETE FROM announcements")
     engine.dispose()

@@ -227,7 +227,7 @@ def _post(session: Session, incident: Incident, update_id: str, post: Post, by: 
     )
     session.flush()
     if incident.visibility is Visibility.PUBLIC:
-        announce_to_subscribers(session, "incident_update", update_id, incident.visibility, now)
+        announce_to_subscribers(session, "incident_update", update_id, incident, now)
         mark_changed(session, "incident", incident.id, now)
     audit(session, by, draft.kind.value, "incident", incident.id, now, update_id=update_id)
 

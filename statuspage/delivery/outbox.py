@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from statuspage.db import UtcDateTime, db, transaction
 from statuspage.delivery.transport import Outcome, Receipt
-from statuspage.models import Announcement, Delivery, Subscriber
+from statuspage.models import Announcement, Delivery, Incident, Subscriber
 from statuspage.rules.vocabulary import Visibility
 
 SECURITY_LANE = 0
@@ -55,16 +55,21 @@ class Batch:
     deliveries: tuple[Claimed, ...]
 
 
-def announce_to_subscribers(
-    session: Session, kind: str, subject_id: str, visibility: Visibility, now: datetime
-) -> None:
+def announce_to_subscribers(session: Session, kind: str, subject_id: str, incident: Incident, now: datetime) -> None:
     """Put something to be told to every subscriber into the fact's own transaction.
 
     ``kind`` names the folder under ``templates/mail/``. The work is the same
     with no subscribers and with a million: the worker makes a row for each.
     """
     session.add(
-        Announcement(kind=kind, audience="subscribers", visibility=visibility, subject_id=subject_id, created_at=now)
+        Announcement(
+            kind=kind,
+            audience="subscribers",
+            visibility=incident.visibility,
+            incident_id=incident.id,
+            subject_id=subject_id,
+            created_at=now,
+        )
     )
 
 

@@ -97,6 +97,74 @@ class TokenScope(StrEnum):
     ADMIN = "admin"
 
 
+class PromiseKind(StrEnum):
+    """What can be owed, in the order a reader of clocks wants equal ones."""
+
+    FIRST_UPDATE = "first_update"
+    NEXT_UPDATE = "next_update"
+    RESOLUTION_UPDATE = "resolution_update"
+    DIRECT_EMAIL = "direct_email"
+    INTERNAL_UPDATE = "internal_update"
+    POST_INCIDENT_EMAIL = "post_incident_email"
+    POST_MORTEM = "post_mortem"
+    PUBLIC_POST_MORTEM = "public_post_mortem"
+
+
+class PromiseState(StrEnum):
+    """How a promise stands. ``late``: met after it was due; ``missed``: never met."""
+
+    OPEN = "open"
+    KEPT = "kept"
+    LATE = "late"
+    MISSED = "missed"
+    WAIVED = "waived"
+    WITHDRAWN = "withdrawn"
+
+
+class EventKind(StrEnum):
+    """What may happen to an incident that decides what is owed."""
+
+    DECLARED = "declared"
+    POSTED = "posted"
+    REGRADED = "regraded"
+    DECLARATION_CORRECTED = "corrected"
+    RESOLVED = "resolved"
+    REOPENED = "reopened"
+    INTERNAL_UPDATE_POSTED = "internal_update"
+    DIRECT_EMAIL_SENT = "direct_email"
+    POST_INCIDENT_EMAIL_SENT = "post_incident_email"
+    POST_MORTEM_APPROVED = "post_mortem"
+    POST_MORTEM_PUBLISHED = "public_post_mortem"
+    WAIVED = "waived"
+    CLOSED = "closed"
+
+
+class DocumentKind(StrEnum):
+    """The longer texts about an incident."""
+
+    DIRECT_EMAIL = "direct_email"
+    POST_INCIDENT_EMAIL = "post_incident_email"
+    POST_MORTEM = "post_mortem"
+
+
+class DocumentState(StrEnum):
+    """How far a text has come on its way to its readers."""
+
+    DRAFT = "draft"
+    IN_REVIEW = "in_review"
+    REJECTED = "rejected"
+    APPROVED = "approved"
+    SENT = "sent"
+
+
+class ChannelKind(StrEnum):
+    """Ways to the team besides e-mail."""
+
+    SLACK = "slack"
+    TEAMS = "teams"
+    PAGER = "pager"
+
+
 OPEN_STAGES = (Stage.INVESTIGATING, Stage.IDENTIFIED, Stage.MONITORING)
 
 SEVERITY_MEANINGS: Mapping[Severity, str] = {
@@ -126,6 +194,28 @@ LABELS: Mapping[str, str] = {
     AccountRole.RESPONDER: "Responder",
     AccountRole.COMMS: "Comms",
     AccountRole.ADMIN: "Administrator",
+    PromiseKind.FIRST_UPDATE: "First public update",
+    PromiseKind.NEXT_UPDATE: "Next public update",
+    PromiseKind.RESOLUTION_UPDATE: "Resolution update",
+    PromiseKind.DIRECT_EMAIL: "Direct e-mail to customers",
+    PromiseKind.INTERNAL_UPDATE: "Internal update",
+    PromiseKind.POST_INCIDENT_EMAIL: "Post-incident e-mail",
+    PromiseKind.POST_MORTEM: "Post-mortem",
+    PromiseKind.PUBLIC_POST_MORTEM: "Public post-mortem",
+    PromiseState.OPEN: "Open",
+    PromiseState.KEPT: "Kept",
+    PromiseState.LATE: "Late",
+    PromiseState.MISSED: "Missed",
+    PromiseState.WAIVED: "Waived",
+    PromiseState.WITHDRAWN: "Withdrawn",
+    DocumentState.DRAFT: "Draft",
+    DocumentState.IN_REVIEW: "In review",
+    DocumentState.REJECTED: "Rejected",
+    DocumentState.APPROVED: "Approved",
+    DocumentState.SENT: "Sent",
+    ChannelKind.SLACK: "Slack",
+    ChannelKind.TEAMS: "Microsoft Teams",
+    ChannelKind.PAGER: "Pager or other (Apprise)",
     Impact.HIGH: "High",
     Impact.MEDIUM: "Medium",
     Impact.LOW: "Low",

@@ -13,7 +13,7 @@ from statuspage.db import db
 from statuspage.delivery import outbox
 from statuspage.delivery.transport import Outcome, Receipt
 from statuspage.models import Announcement, Delivery, Subscriber, new_id
-from statuspage.rules.vocabulary import MessageKind, Visibility
+from statuspage.rules.vocabulary import ComponentState, MessageKind, Visibility
 from tests import builders
 from tests.delivery.conftest import subscribed
 
@@ -220,9 +220,23 @@ def test_a_batch_given_back_counts_no_attempt(announced: list[str], now: datetim
     assert outbox.claim("one", 10, until) is not None
 
 
+@pytest.mark.parametrize("audience", ["subscribers", "customers"])
 @pytest.mark.parametrize("visibility", [Visibility.DRILL, Visibility.INTERNAL])
-def test_the_database_itself_keeps_drills_from_subscribers(visibility: Visibility, writer: str, now: datetime) -> None:
-    outbox.announce_to_subscribers(db.session(), "incident_update", "abcabcabcabc", visibility, now)
+@pytest.mark.parametrize("said", ["the truth", "public", "of no incident"])
+def test_the_database_itself_keeps_drills_from_customers(
+    said: str, visibility: Visibility, audience: str, writer: str, now: datetime
+) -> None:
+    part = builders.component(now, "Billing")
+    incident_id = builders.declared(writer, {part: ComponentState.OUTAGE}, now, visibility=visibility)
+    announcement = Announcement(
+        kind="incident_update", audience=audience, visibility=visibility, incident_id=incident_id,
+        subject_id="abcabcabcabc", created_at=now,
+    )  # fmt: skip
+    if said == "public":
+        announcement.visibility = Visibility.PUBLIC
+    elif said == "of no incident":
+        announcement.visibility, announcement.incident_id = Visibility.PUBLIC, None
+    db.session.add(announcement)
     with pytest.raises(IntegrityError):
         db.session.commit()
     db.session.rollback()

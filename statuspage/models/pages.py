@@ -1,0 +1,84 @@
+"""The status page, its components, and what changed in public."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from statuspage.db import Base, UtcDateTime
+from statuspage.models.columns import BIG, ID_LENGTH, id_column, words
+from statuspage.rules.vocabulary import ComponentState
+
+
+class Page(Base):
+    """The status page; one row."""
+
+    __tablename__ = "pages"
+
+    id: Mapped[str] = id_column()
+    name: Mapped[str] = mapped_column(String(100))
+    time_zone: Mapped[str] = mapped_column(String(64), default="Etc/UTC")
+    support_url: Mapped[str] = mapped_column(String(500), default="")
+    revision: Mapped[int] = mapped_column(default=0)
+    """Number of the last public change; its row lock puts changes in order of commit."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Change(Base):
+    """One public change, so that every published folder knows what to write anew."""
+
+    __tablename__ = "changes"
+
+    revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    subject_kind: Mapped[str] = mapped_column(String(20))
+    """``incident``, ``maintenance``, ``component`` or ``page`` (everything)."""
+    subject_id: Mapped[str] = mapped_column(String(ID_LENGTH))
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ComponentGroup(Base):
+    """A heading over components."""
+
+    __tablename__ = "component_groups"
+
+    id: Mapped[str] = id_column()
+    name: Mapped[str] = mapped_column(String(100))
+    description: Mapped[str] = mapped_column(String(500), default="")
+    position: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Component(Base):
+    """A part of the product that customers know by name."""
+
+    __tablename__ = "components"
+
+    id: Mapped[str] = id_column()
+    group_id: Mapped[str | None] = mapped_column(ForeignKey("component_groups.id"), index=True)
+    name: Mapped[str] = mapped_column(String(100))
+    description: Mapped[str] = mapped_column(String(500), default="")
+    position: Mapped[int]
+    state: Mapped[ComponentState] = mapped_column(words(ComponentState, "state"), default=ComponentState.OPERATIONAL)
+    archived_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    start_date: Mapped[date | None]
+    imported: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """What the source of an import said and no column holds."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ComponentStateChange(Base):
+    """Ledger: from this moment on the component was in this state."""
+
+    __tablename__ = "component_state_changes"
+
+    id: Mapped[int] = mapped_column(BIG, primary_key=True)
+    component_id: Mapped[str] = mapped_column(ForeignKey("components.id"))
+    state: Mapped[ComponentState] = mapped_column(words(ComponentState, "state"))
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    incident_id: Mapped[str | None] = mapped_column(ForeignKey("incidents.id"), index=True)
+
+    __table_args__ = (Index("ix_component_state_changes_component_at", "component_id", "changed_at"),)
