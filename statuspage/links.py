@@ -17,12 +17,14 @@ class Purpose(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
     INVITATION = "invitation"
     FORM = "form"
+    NUDGE = "nudge"
 
 
 LIFETIMES = {
     Purpose.CONFIRM: timedelta(days=7),
     Purpose.INVITATION: timedelta(days=7),
     Purpose.FORM: timedelta(hours=12),
+    Purpose.NUDGE: timedelta(days=7),
 }
 """Purposes without a row here last for ever: every mail ever sent must be able to unsubscribe."""
 

@@ -1,4 +1,4 @@
-"""The worker: expand what was announced, deliver it, publish what changed, show that it lives."""
+"""The worker: keep the clocks, expand what was announced, deliver it, publish what changed, show that it lives."""
 
 import logging
 import os
@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from flask import Flask
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from statuspage import clock
-from statuspage.actions import subscriptions
+from statuspage.actions import escalation, subscriptions
 from statuspage.db import db, transaction
 from statuspage.delivery import composition, outbox
 from statuspage.delivery.providers import transport_for
@@ -51,7 +51,13 @@ class Worker:
 
     def tick(self, now: datetime) -> bool:
         """Do what is due; tell whether there is more to do at once. One step's failure stops no other."""
-        steps: tuple[Callable[[datetime], bool], ...] = (self._expand, self._deliver, self._publish, self._beat)
+        steps: tuple[Callable[[datetime], bool], ...] = (
+            self._keep_promises,
+            self._expand,
+            self._deliver,
+            self._publish,
+            self._beat,
+        )
         self._database_failed = False
         more = [self._guarded(step, now) for step in steps]
         self.failed_ticks = self.failed_ticks + 1 if self._database_failed else 0
@@ -65,6 +71,21 @@ class Worker:
             self._database_failed |= isinstance(error, DBAPIError)
             db.session.rollback()
             return False
+
+    def _keep_promises(self, now: datetime) -> bool:
+        due = escalation.due_promises(now)
+        for promise_id in due:
+            try:
+                escalation.take_step(promise_id, now)
+            except OperationalError:
+                raise
+            except Exception:
+                log.exception("promise %s can't be looked at; the others go on", promise_id)
+                db.session.rollback()
+                escalation.push_back(promise_id, now)
+        for step_id in escalation.unproven_steps(now):
+            escalation.look_again(step_id, now)
+        return len(due) == escalation.AT_ONCE
 
     def _expand(self, now: datetime) -> bool:
         return outbox.expand(subscriptions.audience, now)
@@ -118,7 +139,8 @@ class Worker:
     def _beat(self, now: datetime) -> bool:
         if self._beat_at is None or now - self._beat_at >= HEARTBEAT_EVERY:
             with transaction(now) as session:
-                session.merge(Heartbeat(name="worker", beat_at=now))
+                # By the clock that others compare it with, whatever ours does for deadlines.
+                session.merge(Heartbeat(name="worker", beat_at=clock.now()))
             self._beat_at = now
         return False
 
@@ -130,10 +152,10 @@ def run(app: Flask) -> None:
         signal.signal(number, lambda *_: stopping.set())
     settings: Settings = app.config["STATUSPAGE"]
     worker = Worker(settings, transport_for(settings))
-    pause = 0.0
+    steady, pause = clock.SteadyClock(), 0.0
     while not stopping.wait(pause):
         with app.app_context():
-            pause = 0.0 if worker.tick(clock.now()) else IDLE_SECONDS * 2 ** min(worker.failed_ticks, 5)
+            pause = 0.0 if worker.tick(steady.now()) else IDLE_SECONDS * 2 ** min(worker.failed_ticks, 5)
         pause = min(pause, LONGEST_PAUSE_SECONDS)
 
 

@@ -2,12 +2,13 @@
 
 import itertools
 from datetime import datetime
+from typing import Any
 
 from statuspage.actions import components, incidents, people
 from statuspage.db import db
 from statuspage.models import Incident
 from statuspage.rules import messages
-from statuspage.rules.vocabulary import AccountRole, ComponentState, MessageKind, Severity, Visibility
+from statuspage.rules.vocabulary import AccountRole, ComponentState, IncidentRole, MessageKind, Severity, Visibility
 from tests.typed import typed
 
 PASSWORD = "correct horse battery"
@@ -37,34 +38,48 @@ def draft(kind: MessageKind, now: datetime, **changes: str) -> messages.Draft:
 
 
 def declared(
-    by: str,
+    by: str | None,
     states: dict[str, ComponentState],
     now: datetime,
     *,
     title: str = "Sign-in fails",
     severity: Severity = Severity.SEV1,
     visibility: Visibility = Visibility.PUBLIC,
+    roles: dict[IncidentRole, str] | None = None,
+    declared_at: datetime | None = None,
 ) -> str:
     """Return the id of an incident that nobody has told the public about yet."""
-    declaration = incidents.Declaration(title, severity, states, {}, visibility)
+    declaration = incidents.Declaration(title, severity, states, roles or {}, visibility, declared_at)
     return incidents.declare(declaration, nonce(), by, now)
 
 
-def acknowledged(by: str, states: dict[str, ComponentState], now: datetime, **about: str) -> str:
+def acknowledged(by: str, states: dict[str, ComponentState], now: datetime, **about: Any) -> str:
     """Return the id of an incident whose first public message is posted."""
     incident_id = declared(by, states, now, **about)
     post(MessageKind.ACKNOWLEDGE, incident_id, states, by, now)
     return incident_id
 
 
+def version(incident_id: str) -> int:
+    """Return the newest version, as somebody sees who has just opened the incident."""
+    return db.session.get_one(Incident, incident_id, populate_existing=True).version
+
+
 def post(
-    kind: MessageKind, incident_id: str, states: dict[str, ComponentState], by: str, now: datetime, **changes: str
+    kind: MessageKind,
+    incident_id: str,
+    states: dict[str, ComponentState],
+    by: str | None,
+    now: datetime,
+    *,
+    reason: str = "",
+    **changes: str,
 ) -> str:
     """Post a message as a writer who sees the newest version; return the update's id."""
-    version = db.session.get_one(Incident, incident_id, populate_existing=True).version
     action = {
         MessageKind.ACKNOWLEDGE: incidents.acknowledge,
         MessageKind.UPDATE: incidents.post_update,
         MessageKind.RESOLVE: incidents.resolve,
     }[kind]
-    return action(incident_id, incidents.Post(draft(kind, now, **changes), states, version), nonce(), by, now)
+    message = incidents.Post(draft(kind, now, **changes), states, version(incident_id), reason)
+    return action(incident_id, message, nonce(), by, now)

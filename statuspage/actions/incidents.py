@@ -3,13 +3,15 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from statuspage import prose
 from statuspage.actions.ledger import audit, mark_changed, take_page
+from statuspage.actions.policies import policy_in, version_in_force
+from statuspage.actions.promises import Fact, record
 from statuspage.actions.templates import template_for
 from statuspage.db import insert_once, transaction
 from statuspage.delivery.outbox import announce_to_subscribers
@@ -24,12 +26,17 @@ from statuspage.models import (
     Update,
     new_id,
 )
-from statuspage.rules.messages import Draft, check_title, render
+from statuspage.rules.messages import CLOCK_TOLERANCE, Draft, check_title, render
+from statuspage.rules.policy import NEXT_TIME, UNOWED_NEXT_UPDATE
+from statuspage.rules.promises import check_next_update
+from statuspage.rules.times import instant_in_words
 from statuspage.rules.vocabulary import (
     ComponentState,
     Conflict,
+    EventKind,
     Impact,
     IncidentRole,
+    MessageKind,
     NotFound,
     RuleBroken,
     Severity,
@@ -37,6 +44,9 @@ from statuspage.rules.vocabulary import (
     Visibility,
     worst_state,
 )
+
+# Older than this, an incident belongs to an import.
+LONGEST_BACKDATING = timedelta(days=90)
 
 States = Mapping[str, ComponentState]
 """Component id to the state the incident gives it."""
@@ -52,6 +62,8 @@ class Declaration:
     roles: Mapping[IncidentRole, str]
     """Role to the id of the account that holds it."""
     visibility: Visibility = Visibility.PUBLIC
+    declared_at: datetime | None = None
+    """When customer impact was confirmed, should that be a while ago."""
 
 
 @dataclass(frozen=True)
@@ -62,20 +74,25 @@ class Post:
     states: States
     version: int
     """The incident's version that the writer saw."""
+    reason: str = ""
+    """Why the next update comes later than the policy says."""
+    body: str = ""
+    """A finished text that stands in place of the template's."""
 
 
-def declare(declaration: Declaration, nonce: str, by: str, now: datetime) -> str:
+def declare(declaration: Declaration, nonce: str, by: str | None, now: datetime) -> str:
     """Record that customers are affected; the clock starts. Return the incident's id.
 
     Nothing is public until the first message is posted. The same nonce again
-    returns the incident that it made the first time.
+    returns the incident that it made the first time. ``by`` is None for a program.
 
-    Raises RuleBroken for a bad title, an unknown component or account.
+    Raises RuleBroken for a bad title, a time that can't be, an unknown component or account.
     """
     title = check_title(declaration.title)
+    declared_at = check_declared_at(declaration.declared_at or now, now)
     with transaction(now) as session:
         incident_id = new_id()
-        earlier = _claim_form(session, nonce, incident_id, repr(declaration), by, now)
+        earlier = claim_form(session, nonce, incident_id, repr(declaration), by, now)
         if earlier is not None:
             return earlier
         if not declaration.states:
@@ -87,8 +104,8 @@ def declare(declaration: Declaration, nonce: str, by: str, now: datetime) -> str
                 severity=declaration.severity,
                 visibility=declaration.visibility,
                 stage=Stage.INVESTIGATING,
-                started_at=now,
-                declared_at=now,
+                started_at=declared_at,
+                declared_at=declared_at,
                 declared_by_id=by,
                 created_at=now,
                 updated_at=now,
@@ -96,12 +113,23 @@ def declare(declaration: Declaration, nonce: str, by: str, now: datetime) -> str
         )
         session.flush()
         _affect(session, incident_id, declaration.states)
-        _assign(session, incident_id, declaration.roles)
+        assign(session, incident_id, declaration.roles)
+        incident = session.get_one(Incident, incident_id)
+        record(session, incident, EventKind.DECLARED, Fact(occurred_at=declared_at), by, now)
         audit(session, by, "declare", "incident", incident_id, now, title=title, severity=declaration.severity)
         return incident_id
 
 
-def acknowledge(incident_id: str, post: Post, nonce: str, by: str, now: datetime) -> str:
+def check_declared_at(declared_at: datetime, now: datetime) -> datetime:
+    """Return the moment customer impact was confirmed. Raises RuleBroken on ``declared_at`` if it can't be."""
+    if declared_at > now + CLOCK_TOLERANCE:
+        raise RuleBroken({"declared_at": f"This is in the future; it is {instant_in_words(now)} now."})
+    if now - declared_at > LONGEST_BACKDATING:
+        raise RuleBroken({"declared_at": f"Please give a time within the last {LONGEST_BACKDATING.days} days."})
+    return min(declared_at, now)
+
+
+def acknowledge(incident_id: str, post: Post, nonce: str, by: str | None, now: datetime) -> str:
     """Post the first public message of an incident. Return the update's id.
 
     Raises NotFound, Conflict if there is a first message already or the
@@ -120,7 +148,7 @@ def acknowledge(incident_id: str, post: Post, nonce: str, by: str, now: datetime
     return _post_once(incident_id, post, prepare, nonce, by, now)
 
 
-def post_update(incident_id: str, post: Post, nonce: str, by: str, now: datetime) -> str:
+def post_update(incident_id: str, post: Post, nonce: str, by: str | None, now: datetime) -> str:
     """Post a further public message. Return the update's id.
 
     Raises NotFound, Conflict if nothing was acknowledged yet, the incident is
@@ -129,7 +157,7 @@ def post_update(incident_id: str, post: Post, nonce: str, by: str, now: datetime
     return _post_once(incident_id, post, _require_acknowledged, nonce, by, now)
 
 
-def resolve(incident_id: str, post: Post, nonce: str, by: str, now: datetime) -> str:
+def resolve(incident_id: str, post: Post, nonce: str, by: str | None, now: datetime) -> str:
     """Post the last public message: service is restored. Return the update's id.
 
     Raises NotFound, Conflict if nothing was acknowledged yet, the incident is
@@ -147,17 +175,51 @@ def resolve(incident_id: str, post: Post, nonce: str, by: str, now: datetime) ->
     return _post_once(incident_id, post, prepare, nonce, by, now)
 
 
+def post_holding_update(incident_id: str, nonce: str, by: str, now: datetime) -> str:
+    """Post the policy's approved holding wording in a person's name. Return the update's id.
+
+    Raises NotFound, Conflict if nothing was acknowledged yet or the incident is resolved.
+    """
+    with transaction(now) as session:
+        update_id = new_id()
+        take_page(session)
+        earlier = claim_form(session, nonce, update_id, repr((incident_id, "holding")), by, now)
+        if earlier is not None:
+            return earlier
+        incident = session.get(Incident, incident_id, populate_existing=True)
+        if incident is None:
+            raise NotFound("incident")
+        if not incident.is_open:
+            raise Conflict("This incident is resolved already.")
+        _require_acknowledged(incident)
+        hold(session, incident, update_id, by, now)
+        return update_id
+
+
+def hold(session: Session, incident: Incident, update_id: str, by: str | None, now: datetime) -> None:
+    """Write the holding update and everything that commits with it; automatic when nobody posts it."""
+    severity = incident.severity or Severity.SEV4
+    policy = policy_in(version_in_force(session, severity, now), severity)
+    next_update_by = now + (policy.next_update or UNOWED_NEXT_UPDATE)
+    body = policy.holding_update.text.replace(NEXT_TIME, instant_in_words(next_update_by))
+    message = Message(MessageKind.UPDATE, incident.stage, body, next_update_by, is_automatic=by is None)
+    write_message(session, incident, update_id, message, {}, by, now)
+    fact = Fact(next_update_by=next_update_by, is_automatic=by is None)
+    record(session, incident, EventKind.POSTED, fact, by, now)
+    audit(session, by, "holding_update", "incident", incident.id, now, update_id=update_id)
+
+
 def _post_once(
-    incident_id: str, post: Post, prepare: Callable[[Incident], None], nonce: str, by: str, now: datetime
+    incident_id: str, post: Post, prepare: Callable[[Incident], None], nonce: str, by: str | None, now: datetime
 ) -> str:
     """Post a message in one transaction; the same nonce again returns the first one's id."""
     with transaction(now) as session:
         update_id = new_id()
         take_page(session)
-        earlier = _claim_form(session, nonce, update_id, repr((incident_id, post.draft, dict(post.states))), by, now)
+        earlier = claim_form(session, nonce, update_id, _content(incident_id, post), by, now)
         if earlier is not None:
             return earlier
-        incident = _take(session, incident_id, post.version)
+        incident = take(session, incident_id, post.version)
         if not incident.is_open:
             raise Conflict("This incident is resolved already.")
         prepare(incident)
@@ -165,7 +227,12 @@ def _post_once(
         return update_id
 
 
-def _claim_form(session: Session, nonce: str, result_id: str, content: str, by: str, now: datetime) -> str | None:
+def _content(incident_id: str, post: Post) -> str:
+    """What makes two posted forms the same."""
+    return repr((incident_id, post.draft, dict(post.states), post.reason, post.body))
+
+
+def claim_form(session: Session, nonce: str, result_id: str, content: str, by: str | None, now: datetime) -> str | None:
     """Claim a form's nonce; return what it made the first time, if it is not the first.
 
     Raises Conflict if it comes again with other content.
@@ -180,7 +247,7 @@ def _claim_form(session: Session, nonce: str, result_id: str, content: str, by: 
     return earlier.result_id
 
 
-def _take(session: Session, incident_id: str, version: int) -> Incident:
+def take(session: Session, incident_id: str, version: int) -> Incident:
     """Take the incident for a change; of two writers who saw the same version one gets it."""
     taken = session.execute(
         update(Incident)
@@ -200,12 +267,50 @@ def _require_acknowledged(incident: Incident) -> None:
         raise Conflict("Nothing is public yet: please post the acknowledge message first.")
 
 
-def _post(session: Session, incident: Incident, update_id: str, post: Post, by: str, now: datetime) -> None:
+def _post(session: Session, incident: Incident, update_id: str, post: Post, by: str | None, now: datetime) -> None:
     """Write the message and everything that commits with it."""
     draft = post.draft
-    body = render(template_for(draft.kind, session), draft, incident.started_at)
-    incident.stage = draft.stage
-    incident.next_update_by = draft.instant("next_update_by")
+    severity = incident.severity or Severity.SEV4
+    policy = policy_in(version_in_force(session, severity, now), severity)
+    next_update_by = draft.instant("next_update_by")
+    if next_update_by is None and policy.next_update is not None and draft.kind is not MessageKind.RESOLVE:
+        next_update_by = now + policy.next_update
+    reason = check_next_update(policy, next_update_by, post.reason, now)
+    body = post.body or render(template_for(draft.kind, session), draft, incident.started_at)
+    fields = {name: str(value or "") for name, value in draft.values.items()}
+    message = Message(draft.kind, draft.stage, body, next_update_by, fields)
+    write_message(session, incident, update_id, message, post.states, by, now)
+    resolved = draft.kind is MessageKind.RESOLVE
+    fact = Fact(incident.resolved_at if resolved else None, next_update_by, reason)
+    record(session, incident, EventKind.RESOLVED if resolved else EventKind.POSTED, fact, by, now)
+    audit(session, by, draft.kind.value, "incident", incident.id, now, update_id=update_id, reason=reason)
+
+
+@dataclass(frozen=True)
+class Message:
+    """A public message with its finished text."""
+
+    kind: MessageKind
+    stage: Stage
+    body: str
+    next_update_by: datetime | None
+    fields: Mapping[str, str] | None = None
+    """What was typed; None for what nobody typed."""
+    is_automatic: bool = False
+
+
+def write_message(
+    session: Session,
+    incident: Incident,
+    update_id: str,
+    message: Message,
+    states: States,
+    by: str | None,
+    now: datetime,
+) -> None:
+    """Put a message into the incident, and what is to be told and published into the same transaction."""
+    incident.stage = message.stage
+    incident.next_update_by = message.next_update_by
     incident.last_posted_at = now
     incident.updated_at = now
     session.add(
@@ -213,13 +318,14 @@ def _post(session: Session, incident: Incident, update_id: str, post: Post, by: 
             id=update_id,
             incident_id=incident.id,
             sequence=len(incident.updates) + 1,
-            kind=draft.kind,
-            stage=draft.stage,
-            body=body,
-            body_html=prose.to_html(body),
-            fields={name: str(value or "") for name, value in draft.values.items()},
-            component_states=_set_states(session, incident, post.states, now),
-            next_update_by=incident.next_update_by,
+            kind=message.kind,
+            stage=message.stage,
+            body=message.body,
+            body_html=prose.to_html(message.body),
+            fields=dict(message.fields) if message.fields is not None else None,
+            component_states=set_states(session, incident, states, now),
+            next_update_by=message.next_update_by,
+            is_automatic=message.is_automatic,
             posted_at=now,
             created_at=now,
             author_id=by,
@@ -229,10 +335,9 @@ def _post(session: Session, incident: Incident, update_id: str, post: Post, by: 
     if incident.visibility is Visibility.PUBLIC:
         announce_to_subscribers(session, "incident_update", update_id, incident, now)
         mark_changed(session, "incident", incident.id, now)
-    audit(session, by, draft.kind.value, "incident", incident.id, now, update_id=update_id)
 
 
-def _set_states(session: Session, incident: Incident, states: States, now: datetime) -> list[dict[str, str]]:
+def set_states(session: Session, incident: Incident, states: States, now: datetime) -> list[dict[str, str]]:
     """Give components the states of this message; return what to keep with the update."""
     _affect(session, incident.id, states)
     session.refresh(incident, ["components"])
@@ -291,9 +396,11 @@ def _affect(session: Session, incident_id: str, states: States) -> None:
     session.flush()
 
 
-def _assign(session: Session, incident_id: str, roles: Mapping[IncidentRole, str]) -> None:
+def assign(session: Session, incident_id: str, roles: Mapping[IncidentRole, str]) -> None:
+    """Give roles in the incident to accounts, in an open transaction. Raises RuleBroken on ``role_…``."""
     for role, account_id in roles.items():
         account = session.get(Account, account_id)
         if account is None or account.disabled_at is not None:
             raise RuleBroken({f"role_{role.value}": "This person has no account here any more."})
-        session.add(RoleAssignment(incident_id=incident_id, role=role, account_id=account_id))
+        session.merge(RoleAssignment(incident_id=incident_id, role=role, account_id=account_id))
+    session.flush()

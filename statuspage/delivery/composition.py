@@ -52,6 +52,8 @@ def compose(announcement: Announcement, settings: Settings) -> Message:
     page_name = db.session.execute(select(Page.name)).scalar_one()
     if announcement.kind == "incident_update":
         return _incident_update(announcement, page_name, settings)
+    if announcement.kind == "nudge":
+        return _nudge(announcement, page_name, settings)
     purpose = {"confirm_subscription": Purpose.CONFIRM, "invitation": Purpose.INVITATION}[announcement.kind]
     path = {Purpose.CONFIRM: "subscriptions", Purpose.INVITATION: "invitation"}[purpose]
     token = make_token(settings, purpose, announcement.subject_id)
@@ -115,6 +117,21 @@ def _incident_update(announcement: Announcement, page_name: str, settings: Setti
         first = f"<incident.{incident.id}.1.{marks['subscriber']}@{host}>"
         headers |= {"In-Reply-To": first, "References": first}
     return Message(subject, text, html, headers)
+
+
+def _nudge(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+    detail = announcement.detail or {}
+    token = make_token(settings, Purpose.NUDGE, f"{announcement.subject_id}:{detail['account_id']}")
+    values = {
+        "page_name": page_name,
+        "detail": detail,
+        "form_url": settings.public_url + detail["path"],
+        "snooze_url": f"{settings.public_url}/nudges/{token}",
+    }
+    headers = _common_headers(announcement)
+    # A nudge is worth being woken for (RFC 2156 and what mail programs made of it).
+    headers |= {"Message-ID": f"<nudge.{announcement.id}@{_host(settings)}>", "Importance": "high"}
+    return _render("nudge", values, headers)
 
 
 def _common_headers(announcement: Announcement) -> dict[str, str]:

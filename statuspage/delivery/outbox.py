@@ -74,14 +74,21 @@ def announce_to_subscribers(session: Session, kind: str, subject_id: str, incide
 
 
 def announce_to_address(
-    session: Session, kind: str, subject_id: str, address: str, subscriber_id: str | None, now: datetime
-) -> None:
-    """Put a mail to one address (confirmation, invitation) into the fact's own transaction."""
+    session: Session,
+    kind: str,
+    subject_id: str,
+    address: str,
+    subscriber_id: str | None,
+    now: datetime,
+    detail: dict[str, Any] | None = None,
+) -> int:
+    """Put a mail to one address (confirmation, invitation, nudge) into the fact's own transaction. Return its id."""
     announcement = Announcement(
         kind=kind,
         audience="address",
         visibility=Visibility.PUBLIC,
         subject_id=subject_id,
+        detail=detail,
         address=address,
         created_at=now,
         expanded_at=now,
@@ -98,6 +105,7 @@ def announce_to_address(
             not_before=now,
         )
     )
+    return announcement.id
 
 
 def expand(audience: Audience, now: datetime) -> bool:

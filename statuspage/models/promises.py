@@ -114,18 +114,22 @@ class EscalationStep(Base):
     NUDGED: ClassVar[str] = "nudged"
     CAUGHT_UP: ClassVar[str] = "caught_up"
     HELD: ClassVar[str] = "held"
+    NOT_HELD: ClassVar[str] = "not_held"
 
     id: Mapped[int] = mapped_column(BIG, primary_key=True)
     promise_id: Mapped[str] = mapped_column(ForeignKey("promises.id"))
     step: Mapped[int]
     """Its number in the policy the promise was made under."""
     outcome: Mapped[str] = mapped_column(String(20))
-    """``nudged``; ``caught_up`` when a newer step was due by then and told instead; ``held`` by a holding update."""
+    """``nudged``; ``caught_up`` when a newer step was due by then and told instead; ``held`` by a holding update,
+    ``not_held`` where none may be posted."""
     fell_due_at: Mapped[datetime] = mapped_column(UtcDateTime)
     taken_at: Mapped[datetime] = mapped_column(UtcDateTime)
     told: Mapped[list[str]] = mapped_column(JSON)
     """Names of the people and channels it went to."""
-    channels_left: Mapped[list[str]] = mapped_column(JSON)
+    announcement_ids: Mapped[list[int]] = mapped_column(JSON)
+    """What was announced for it last."""
+    ways_left: Mapped[list[str]] = mapped_column(JSON)
     """Ways that are left should these fail, the next one first."""
     look_again_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When to see whether it arrived; None once it did or no way is left."""

@@ -3,7 +3,15 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-_TYPED_INSTANT = re.compile(r"(\d{4})-(\d{2})-(\d{2})[T ](\d{1,2}):(\d{2})(?::\d{2})?(?: ?(?:Z|UTC))?")
+_TYPED_INSTANT = re.compile(r"(\d{4})-(\d{2})-(\d{2})[T ](\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d{1,6})?)?(?: ?(?:Z|UTC))?")
+# ISO 8601 durations without years and months, which have no fixed length.
+_ISO_SPAN = re.compile(
+    r"([-+]?)P(?=[0-9T])(?:(\d{1,6})W)?(?:(\d{1,6})D)?(?:T(?=\d)(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})S)?)?"
+)
+
+
+# Nearer than this, a minute more or less matters.
+NEAR = timedelta(minutes=5)
 
 
 def require_utc(instant: datetime) -> datetime:
@@ -17,7 +25,7 @@ def require_utc(instant: datetime) -> datetime:
 
 
 def parse_typed_instant(text: str) -> datetime | None:
-    """Read ``2026-11-21T14:30`` (also with a space, seconds, Z or UTC) as UTC.
+    """Read ``2026-11-21T14:30`` (also with a space, seconds, Z or UTC) as UTC, whole seconds.
 
     The form is that of HTML's ``datetime-local`` input. None if it is no
     instant, or one outside the years 2000 to 2100.
@@ -26,15 +34,43 @@ def parse_typed_instant(text: str) -> datetime | None:
     if match is None:
         return None
     try:
-        instant = datetime(*(int(part) for part in match.groups()), tzinfo=UTC)  # type: ignore[misc,arg-type]
+        instant = datetime(*(int(part or 0) for part in match.groups()), tzinfo=UTC)  # type: ignore[misc,arg-type]
     except ValueError:
         return None
     return instant if 2000 <= instant.year <= 2100 else None
 
 
 def typed_instant(instant: datetime) -> str:
-    """Write an instant as HTML's ``datetime-local`` input wants it, in UTC."""
+    """Write an instant as HTML's ``datetime-local`` input wants it, in UTC, to the minute."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M")
+
+
+def typed_deadline(instant: datetime, now: datetime) -> str:
+    """Write an instant for the same input: to the minute, to the second when it is near."""
+    if instant - require_utc(now) < NEAR:
+        return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return typed_instant(instant)
+
+
+def parse_span(text: str) -> timedelta | None:
+    """Read an ISO 8601 duration of weeks, days, hours, minutes and seconds; None if it is none.
+
+    A sign before the P makes it negative (ISO 8601-2).
+    """
+    match = _ISO_SPAN.fullmatch(text)
+    if match is None:
+        return None
+    weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups()[1:])
+    span = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+    return -span if match[1] == "-" else span
+
+
+def span_in_iso(span: timedelta) -> str:
+    """Write a span as an ISO 8601 duration, in hours rather than days: ``PT24H``, ``-PT5M``, ``PT0S``."""
+    seconds = abs(int(span.total_seconds()))
+    parts = [(seconds // 3600, "H"), (seconds // 60 % 60, "M"), (seconds % 60, "S")]
+    written = "".join(f"{count}{unit}" for count, unit in parts if count) or "0S"
+    return f"{'-' if span < timedelta(0) else ''}PT{written}"
 
 
 def instant_in_words(instant: datetime) -> str:
