@@ -186,12 +186,6 @@ def month_of(instant: datetime) -> date:
     return instant.astimezone(UTC).date().replace(day=1)
 
 
-def next_month(month: date, count: int = 1) -> date:
-    """Return the first day of the month ``count`` months after this one."""
-    index = month.year * 12 + month.month - 1 + count
-    return date(index // 12, index % 12 + 1, 1)
-
-
 def begin_of(month: date) -> datetime:
     """Return the instant a month begins, in UTC."""
     return datetime(month.year, month.month, 1, tzinfo=UTC)
@@ -263,22 +257,23 @@ def in_words(figures: PromiseFigures) -> str:
     if not figures.made:
         return "Nothing was promised."
     if not figures.due:
-        made = "1 promise was made, and it" if figures.made == 1 else f"{figures.made} promises were made, and none"
-        return f"{made} {'did not have' if figures.made == 1 else 'had'} to be kept yet."
-    noun = "promise" if figures.due == 1 else "promises"
-    parts = [f"{kept} of {figures.due} {noun} kept" if kept < figures.due else f"All {kept} {noun} kept"]
-    if figures.due == kept == 1:
-        parts = ["The only promise was kept"]
+        made = "1 promise was made" if figures.made == 1 else f"{figures.made} promises were made"
+        return f"{made}; nothing had to be kept by now."
+    if figures.due == kept:
+        first = "The only promise was kept" if kept == 1 else f"All {kept} promises kept"
+    else:
+        first = f"{kept} of {figures.due} {'promise' if figures.due == 1 else 'promises'} kept"
     if figures.kept_automatically:
-        parts.append(f"{figures.kept_automatically} of them by an automatic holding update")
+        first += f", {figures.kept_automatically} of them by an automatic holding update"
+    parts = [first]
     if late and figures.late_by_worst is not None:
-        worst = f"{span_in_words(figures.late_by_worst)} late"
-        parts.append(f"{late} met too late, {worst}" if late == 1 else f"{late} met too late, the worst {worst}")
+        by = span_in_words(figures.late_by_worst)
+        parts.append(f"1 met {by} late" if late == 1 else f"{late} met late, the worst by {by}")
     if missed:
         parts.append(f"{missed} missed")
     if overdue and figures.overdue_by_worst is not None:
         by = span_in_words(figures.overdue_by_worst)
-        parts.append(f"{overdue} overdue, by {by}" if overdue == 1 else f"{overdue} overdue, the worst by {by}")
+        parts.append(f"1 overdue by {by}" if overdue == 1 else f"{overdue} overdue, the worst by {by}")
     return "; ".join(parts) + "."
 
 
