@@ -158,7 +158,7 @@ def test_every_figure_of_a_month_is_there_under_its_heading(incident_id: str, vi
 
 def test_every_figure_leads_to_its_incidents(incident_id: str, viewer: Visitor) -> None:
     followed = [link for link in links_of(page(viewer, MONTH)) if link.startswith(f"{MONTH}/")]
-    assert len(followed) == 13  # the incidents, and of six kinds "made" and one outcome each
+    assert len(followed) == 19  # the incidents; of six kinds the name, what was made and one outcome each
     for link in followed:
         path, _, anchor = link.partition("#")
         root = page(viewer, path)
@@ -169,13 +169,13 @@ def test_every_figure_leads_to_its_incidents(incident_id: str, viewer: Visitor) 
 def test_a_promise_is_shown_with_its_times_and_what_is_to_be_said_about_it(incident_id: str, viewer: Visitor) -> None:
     (table,) = tables_of(page(viewer, f"{MONTH}/SEV1/resolution_update"))
     assert table == [
-        ["Incident", "Made", "Due", "Done", "Late by", "Notes"],
+        ["Incident", "Late by", "Due", "Done", "Made", "Notes"],
         [
             HOSTILE,
-            "10 Mar 2020, 09:00 UTC",
+            "14 min",
             "10 Mar 2020, 09:15 UTC",
             "10 Mar 2020, 09:29 UTC",
-            "14 min",
+            "10 Mar 2020, 09:00 UTC",
             HOSTILE,
         ],
     ]
