@@ -132,6 +132,14 @@ def test_the_order_things_come_in_does_not_matter(
     assert (one.total, one.severities) == (other.total, other.severities)
 
 
+def test_incidents_and_promises_come_in_the_order_they_began() -> None:
+    later = incident(id="incident0000", declared_at=NOW)
+    made_later = promise(opened_at=NOW)
+    report = make_report(MONTH, [later, incident()], [made_later, promise()], NOW)
+    assert report.incidents == (incident(), later)
+    assert report.promises == (promise(), made_later)
+
+
 @given(SPANS)
 def test_a_median_lies_between_the_least_and_the_worst(spans: list[timedelta]) -> None:
     middle = median(spans)

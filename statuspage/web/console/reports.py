@@ -64,7 +64,7 @@ def latest() -> ResponseReturnValue:
     return redirect(url_for("reports.show", month=f"{month_of(clock.now()):%Y-%m}"), 303)
 
 
-@blueprint.get("/<string(length=7):month>")
+@blueprint.get("/<month>")
 @access.needs(AccountRole.VIEWER)
 def show(month: str) -> ResponseReturnValue:
     """Show a month: a sentence, and figures by severity and kind."""
@@ -80,7 +80,7 @@ def show(month: str) -> ResponseReturnValue:
     )
 
 
-@blueprint.get("/<string(length=7):month>.csv")
+@blueprint.get("/<month>.csv")
 @access.needs(AccountRole.VIEWER)
 def download(month: str) -> ResponseReturnValue:
     """Return the month as a table for a spreadsheet."""
@@ -88,14 +88,14 @@ def download(month: str) -> ResponseReturnValue:
     return Response(as_csv(_load(month)), mimetype="text/csv", headers=headers)
 
 
-@blueprint.get("/<string(length=7):month>.json")
+@blueprint.get("/<month>.json")
 @access.needs(AccountRole.VIEWER)
 def show_json(month: str) -> ResponseReturnValue:
     """Return the month as the API gives it."""
     return jsonify(as_json(_load(month)))
 
 
-@blueprint.get("/<string(length=7):month>/<severity>")
+@blueprint.get("/<month>/<severity>")
 @access.needs(AccountRole.VIEWER)
 def incidents(month: str, severity: str) -> ResponseReturnValue:
     """List the incidents behind a severity's figures."""
@@ -105,7 +105,7 @@ def incidents(month: str, severity: str) -> ResponseReturnValue:
     return _render("incidents", report, severity=graded, incidents=shown)
 
 
-@blueprint.get("/<string(length=7):month>/<severity>/<promise_kind>")
+@blueprint.get("/<month>/<severity>/<promise_kind>")
 @access.needs(AccountRole.VIEWER)
 def promises(month: str, severity: str, promise_kind: str) -> ResponseReturnValue:
     """List the promises behind a kind's figures, by what became of them."""
