@@ -1,7 +1,7 @@
 """Instants and spans: checked, parsed and put into words."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 _TYPED_INSTANT = re.compile(r"(\d{4})-(\d{2})-(\d{2})[T ](\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d{1,6})?)?(?: ?(?:Z|UTC))?")
 # ISO 8601 durations without years and months, which have no fixed length.
@@ -91,3 +91,9 @@ def span_in_words(span: timedelta) -> str:
     parts = [(days, "d"), (hours, "h"), (minutes, "min")]
     first = next(index for index, (count, _) in enumerate(parts) if count)
     return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count)
+
+
+def next_month(month: date, count: int = 1) -> date:
+    """Return the first day of the month ``count`` months after this one."""
+    index = month.year * 12 + month.month - 1 + count
+    return date(index // 12, index % 12 + 1, 1)

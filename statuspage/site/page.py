@@ -28,6 +28,7 @@ from statuspage.models import (
     Page,
     Update,
 )
+from statuspage.rules.times import next_month
 from statuspage.rules.vocabulary import LABELS, ComponentState, Impact, MaintenanceStage, Stage, Visibility, worst_state
 
 DAYS_ON_FRONT = 14
@@ -237,12 +238,6 @@ def load_months(frame: Frame, now: datetime) -> list[date]:
     first, last = (frame.day(end([now, *instants])).replace(day=1) for end in (min, max))
     count = (last.year - first.year) * 12 + last.month - first.month
     return [next_month(first, count - index) for index in range(count + 1)]
-
-
-def next_month(month: date, count: int = 1) -> date:
-    """Return the first day of the month ``count`` months after this one."""
-    index = month.year * 12 + month.month - 1 + count
-    return date(index // 12, index % 12 + 1, 1)
 
 
 def _incidents(query: Select[Incident], *, with_components: bool = True) -> tuple[Entry, ...]:

@@ -13,7 +13,7 @@ from sqlalchemy import Select, select
 from statuspage.db import db
 from statuspage.models import Change, Incident, IncidentComponent, Maintenance, MaintenanceComponent
 from statuspage.rendering import TEMPLATES, environment, machine_instant
-from statuspage.rules.times import require_utc
+from statuspage.rules.times import next_month, require_utc
 from statuspage.rules.vocabulary import LABELS, PAGE_STATE_WORDS
 from statuspage.settings import Settings
 from statuspage.site import feeds, page, snapshot
@@ -43,7 +43,7 @@ class Site:
     def entries_of(self, month: date) -> tuple[page.Entry, ...]:
         """Return what began in a month; the history and the month's own page read it once."""
         if month not in self._months:
-            first, end = self.frame.begin(month), self.frame.begin(page.next_month(month))
+            first, end = self.frame.begin(month), self.frame.begin(next_month(month))
             self._months[month] = page.entries_between(first, end)
         return self._months[month]
 
@@ -166,7 +166,7 @@ def _paths_of_missing_months(site: Site, settings: Settings) -> set[str]:
     """Months before the first one so far, when something backdated is published; and their neighbours' links."""
     months = page.load_months(site.frame, site.now)
     missing = {month for month in months if not snapshot.exists(settings.site_dir, f"/history/{month:%Y-%m}")}
-    touched = {page.next_month(month, step) for month in missing for step in (-1, 0, 1)} & set(months)
+    touched = {next_month(month, step) for month in missing for step in (-1, 0, 1)} & set(months)
     return {f"/history/{month:%Y-%m}" for month in touched}
 
 
@@ -264,8 +264,8 @@ def _month(site: Site, text: str) -> bytes | None:
         site,
         month=month,
         entries=site.entries_of(month),
-        earlier=page.next_month(month, -1) if month > months[-1] else None,
-        later=page.next_month(month) if month < months[0] else None,
+        earlier=next_month(month, -1) if month > months[-1] else None,
+        later=next_month(month) if month < months[0] else None,
     )
 
 

@@ -1,12 +1,19 @@
 """Instants and spans."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statuspage.rules.times import instant_in_words, parse_typed_instant, require_utc, span_in_words, typed_instant
+from statuspage.rules.times import (
+    instant_in_words,
+    next_month,
+    parse_typed_instant,
+    require_utc,
+    span_in_words,
+    typed_instant,
+)
 
 INSTANTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
 
@@ -85,3 +92,17 @@ def test_spans_in_words(seconds: int, words: str) -> None:
 @given(st.timedeltas(timedelta(0), timedelta(days=4000)))
 def test_a_span_has_two_units_at_most(span: timedelta) -> None:
     assert 2 <= len(span_in_words(span).split()) <= 4
+
+
+@pytest.mark.parametrize(
+    ("month", "count", "expected"),
+    [
+        (date(2026, 11, 1), 1, date(2026, 12, 1)),
+        (date(2026, 12, 1), 1, date(2027, 1, 1)),
+        (date(2026, 1, 1), -1, date(2025, 12, 1)),
+        (date(2026, 11, 1), 14, date(2028, 1, 1)),
+        (date(2026, 11, 1), 0, date(2026, 11, 1)),
+    ],
+)
+def test_months_follow_each_other(month: date, count: int, expected: date) -> None:
+    assert next_month(month, count) == expected

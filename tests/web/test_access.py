@@ -22,6 +22,9 @@ SAMPLES = {
     "token": "nonsense",
     "kind": "acknowledge",
     "name": "nosuchmail.eml",
+    "month": "2020-03",
+    "severity": "SEV1",
+    "promise_kind": "first_update",
 }
 
 

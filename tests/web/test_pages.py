@@ -10,9 +10,10 @@ from sqlalchemy import select
 from statuspage import clock
 from statuspage.db import db
 from statuspage.models import Component
-from statuspage.rules.vocabulary import AccountRole, ComponentState, MessageKind
+from statuspage.rules.vocabulary import AccountRole, ComponentState, MessageKind, PromiseState
 from statuspage.settings import Settings
 from tests import builders
+from tests.ledgers import promise
 from tests.pagechecks import check_page, text_of
 from tests.web.conftest import Visitor
 
@@ -29,6 +30,7 @@ def incident_id(app: Flask, started: datetime) -> str:
     states = {builders.component(started, HOSTILE[:90]): ComponentState.DEGRADED}
     made = builders.declared(by, states, started, title=HOSTILE)
     builders.post(MessageKind.ACKNOWLEDGE, made, states, by, clock.now(), affected=HOSTILE, symptoms=HOSTILE)
+    promise(made, PromiseState.LATE, started, reason=HOSTILE)
     return made
 
 
@@ -61,6 +63,9 @@ def test_every_page_of_the_console_is_sound_with_hostile_words_on_it(incident_id
         f"{room}?posted=update",
         "/console/mail/",
         "/console/account/",
+        f"/console/reports/{clock.now():%Y-%m}",
+        f"/console/reports/{clock.now():%Y-%m}/SEV1",
+        f"/console/reports/{clock.now():%Y-%m}/SEV1/first_update",
         "/admin/components/",
         f"/admin/components/{component_id()}",
         "/admin/people/",
