@@ -419,6 +419,7 @@ def upgrade() -> None:
     op.create_index("ix_deliveries_customer_id", "deliveries", ["customer_id"])
     with op.batch_alter_table("form_submissions") as batch:
         batch.alter_column("account_id", existing_type=sa.VARCHAR(length=12), nullable=True)
+    op.create_index("ix_incidents_declared_at", "incidents", ["declared_at"])
     op.add_column("incidents", sa.Column("closed_at", statuspage.db.UtcDateTime(), nullable=True))
     op.add_column("updates", sa.Column("is_automatic", sa.Boolean(), nullable=False, server_default=sa.false()))
     _keep_ledgers()

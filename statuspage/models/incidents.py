@@ -64,6 +64,7 @@ class Incident(Base):
 
     __table_args__ = (
         Index("ix_incidents_started_at", "started_at"),
+        Index("ix_incidents_declared_at", "declared_at"),
         Index("ix_incidents_last_posted_at", "last_posted_at"),
         Index(
             "ix_incidents_open",
