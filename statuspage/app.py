@@ -18,6 +18,7 @@ from statuspage.rendering import FILTERS
 from statuspage.rules.vocabulary import Conflict, NotFound
 from statuspage.settings import Settings, load
 from statuspage.web import access, auth, health, subscribe
+from statuspage.web.admin import channels as admin_channels
 from statuspage.web.admin import components as admin_components
 from statuspage.web.admin import page as admin_page
 from statuspage.web.admin import people as admin_people
@@ -54,7 +55,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     csrf.exempt(subscribe.blueprint)
     for part in (health, auth, subscribe, board, incidents, messages, mail, account, reports):
         app.register_blueprint(part.blueprint)
-    for part in (admin_components, admin_people, admin_templates, admin_page):
+    for part in (admin_components, admin_people, admin_channels, admin_templates, admin_page):
         app.register_blueprint(part.blueprint)
     _install_error_pages(app)
     app.after_request(_secure)

@@ -1,4 +1,4 @@
-"""The worker: keep the clocks, expand what was announced, deliver it, publish what changed, show that it lives."""
+"""The worker: keep the clocks, expand what was announced, deliver it, publish, show that it lives."""
 
 import logging
 import os
@@ -15,10 +15,10 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from statuspage import clock
 from statuspage.actions import escalation, subscriptions
 from statuspage.db import db, transaction
-from statuspage.delivery import composition, outbox
+from statuspage.delivery import chat, composition, outbox
 from statuspage.delivery.providers import transport_for
 from statuspage.delivery.transport import ChannelDown, Outcome, Receipt, Transport
-from statuspage.models import Heartbeat
+from statuspage.models import Channel, Heartbeat
 from statuspage.settings import Settings
 from statuspage.site import publisher
 
@@ -44,6 +44,7 @@ class Worker:
         self._owner = f"{socket.gethostname()[:20]}-{os.getpid()}-{secrets.token_hex(4)}"
         self._channel_down_until: datetime | None = None
         self._uncertain_batches = 0
+        self._posts = chat.Posts()
         self._beat_at: datetime | None = None
         self.failed_ticks = 0
         """How many ticks in a row the database did not answer."""
@@ -54,6 +55,7 @@ class Worker:
         steps: tuple[Callable[[datetime], bool], ...] = (
             self._keep_promises,
             self._expand,
+            self._deliver_to_channels,
             self._deliver,
             self._publish,
             self._beat,
@@ -107,7 +109,7 @@ class Worker:
         except Exception as error:  # A poisoned announcement must not hold up the others.
             log.exception("announcement %s can't be written as a mail", batch.announcement.id)
             db.session.rollback()
-            outbox.settle(self._owner, [_unwritten(each, error) for each in batch.deliveries], now)
+            outbox.settle(self._owner, [_unwritten(each, "mail", error) for each in batch.deliveries], now)
             return
         # No transaction is open while the network is waited for.
         db.session.rollback()
@@ -132,6 +134,49 @@ class Worker:
         self._channel_down_until = now + pause
         log.warning("mail waits for %.0f s: %s", pause.total_seconds(), receipts[0].error)
 
+    def _deliver_to_channels(self, now: datetime) -> bool:
+        """Begin to post what is due and settle what was answered; a hook that hangs is left to a later tick."""
+        started = 0
+        while not self._posts.is_full:
+            batch = outbox.claim_for_channel(self._owner, self._posts.busy_channels, now)
+            if batch is None:
+                break
+            started += 1
+            for delivery in batch.deliveries:
+                self._start_post(batch, delivery, now)
+        # No transaction is open while the network is waited for.
+        db.session.rollback()
+        self._settle_posts(chat.FIRST_WAIT_SECONDS if started else 0, now)
+        return started > 0
+
+    def _start_post(self, batch: outbox.Batch, delivery: outbox.Claimed, now: datetime) -> None:
+        try:
+            channel = db.session.get_one(Channel, delivery.address)
+            kind, url = channel.kind, channel.url
+            note = composition.note(batch.announcement, self._settings)
+        except Exception as error:  # A poisoned announcement must not hold up the others.
+            log.exception("announcement %s can't be written as a note", batch.announcement.id)
+            db.session.rollback()
+            outbox.settle(self._owner, [_unwritten(delivery, "note", error)], now)
+            return
+        self._posts.start(delivery.id, delivery.address, kind, url, note)
+
+    def _settle_posts(self, seconds: float, now: datetime) -> None:
+        receipts = self._posts.collect(seconds)
+        for receipt in receipts:
+            if receipt.outcome is not Outcome.SUBMITTED:
+                log.warning("delivery %s to a channel: %s", receipt.delivery_id, receipt.error)
+        if receipts:
+            outbox.settle(self._owner, receipts, now)
+
+    def finish(self, now: datetime) -> None:
+        """Wait for the notes that are on their way, and settle them; the worker is about to end."""
+        self._guarded(self._finish_posts, now)
+
+    def _finish_posts(self, now: datetime) -> bool:
+        self._settle_posts(chat.TOTAL_SECONDS, now)
+        return False
+
     def _publish(self, now: datetime) -> bool:
         publisher.refresh(self._settings, now)
         return False
@@ -146,7 +191,7 @@ class Worker:
 
 
 def run(app: Flask) -> None:
-    """Tick until SIGTERM or SIGINT; the batch in hand is finished first."""
+    """Tick until SIGTERM or SIGINT; what is in hand is finished first."""
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -157,8 +202,10 @@ def run(app: Flask) -> None:
         with app.app_context():
             pause = 0.0 if worker.tick(steady.now()) else IDLE_SECONDS * 2 ** min(worker.failed_ticks, 5)
         pause = min(pause, LONGEST_PAUSE_SECONDS)
+    with app.app_context():
+        worker.finish(clock.now())
 
 
-def _unwritten(delivery: outbox.Claimed, error: Exception) -> Receipt:
+def _unwritten(delivery: outbox.Claimed, what: str, error: Exception) -> Receipt:
     outcome = Outcome.REFUSED if delivery.attempts >= COMPOSITION_TRIES else Outcome.LATER
-    return Receipt(delivery.id, outcome, f"This mail can't be written: {error}")
+    return Receipt(delivery.id, outcome, f"This {what} can't be written: {error}")

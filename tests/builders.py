@@ -4,11 +4,19 @@ import itertools
 from datetime import datetime
 from typing import Any
 
-from statuspage.actions import components, incidents, people
+from statuspage.actions import channels, components, incidents, people
 from statuspage.db import db
 from statuspage.models import Incident
 from statuspage.rules import messages
-from statuspage.rules.vocabulary import AccountRole, ComponentState, IncidentRole, MessageKind, Severity, Visibility
+from statuspage.rules.vocabulary import (
+    AccountRole,
+    ChannelKind,
+    ComponentState,
+    IncidentRole,
+    MessageKind,
+    Severity,
+    Visibility,
+)
 from tests.typed import typed
 
 PASSWORD = "correct horse battery"
@@ -31,6 +39,13 @@ def account(now: datetime, role: AccountRole = AccountRole.COMMS, email: str = "
 
 def component(now: datetime, name: str = "Sign-in", group_id: str = "") -> str:
     return components.create_component(name, "", group_id, None, now)
+
+
+def channel(
+    by: str, now: datetime, url: str = "https://hooks.slack.com/services/T/B/x", name: str = "#incidents"
+) -> str:
+    kind = ChannelKind.PAGER if url.startswith("json:") else ChannelKind.SLACK
+    return channels.add_channel(kind, name, url, None, by, now)
 
 
 def draft(kind: MessageKind, now: datetime, **changes: str) -> messages.Draft:

@@ -157,7 +157,7 @@ def test_only_delivery_speaks_to_mail_providers() -> None:
 
 
 def test_the_web_imports_nothing_that_sends() -> None:
-    sending = tuple(f"statuspage.delivery.{name}" for name in ("transport", "sendgrid_mail", "smtp", "files"))
+    sending = tuple(f"statuspage.delivery.{name}" for name in ("transport", "sendgrid_mail", "smtp", "files", "chat"))
     for module, tree in MODULES.items():
         if is_in(module, ("statuspage.web", "statuspage.actions", "statuspage.app")):
             for _, name in imports_of(tree):

@@ -3,18 +3,31 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from statuspage.actions.incidents import assign, check_declared_at, claim_form, set_states, take
 from statuspage.actions.ledger import audit, mark_changed, take_page
 from statuspage.actions.promises import NOTHING_ELSE, Fact, record
 from statuspage.db import transaction
-from statuspage.models import Incident, InternalUpdate, RoleAssignment, new_id
+from statuspage.delivery.outbox import announce_to_channel
+from statuspage.models import Channel, Incident, InternalUpdate, RoleAssignment, new_id
 from statuspage.rules.messages import check_paragraph
-from statuspage.rules.vocabulary import Conflict, EventKind, IncidentRole, NotFound, RuleBroken, Severity, Stage
+from statuspage.rules.vocabulary import (
+    ChannelKind,
+    Conflict,
+    EventKind,
+    IncidentRole,
+    NotFound,
+    RuleBroken,
+    Severity,
+    Stage,
+)
 
 REASON_LIMIT = 500
+_TEAM_CHATS = select(Channel.id).where(
+    Channel.removed_at.is_(None), Channel.account_id.is_(None), Channel.kind != ChannelKind.PAGER
+)
 
 
 def regrade(incident_id: str, severity: Severity, reason: str, version: int, by: str | None, now: datetime) -> None:
@@ -114,6 +127,8 @@ def post_internal_update(incident_id: str, body: str, nonce: str, by: str | None
             raise Conflict("This incident is resolved already.")
         session.add(InternalUpdate(id=update_id, incident_id=incident_id, body=checked, posted_at=now, author_id=by))
         session.flush()
+        for channel_id in session.scalars(_TEAM_CHATS):
+            announce_to_channel(session, "internal_update", update_id, channel_id, {}, incident, now)
         record(session, incident, EventKind.INTERNAL_UPDATE_POSTED, NOTHING_ELSE, by, now)
         audit(session, by, "internal_update", "incident", incident_id, now, update_id=update_id)
         return update_id

@@ -12,7 +12,7 @@ from statuspage.actions.incidents import hold
 from statuspage.actions.ledger import audit, take_page
 from statuspage.actions.policies import policy_in
 from statuspage.db import db, insert_once, transaction
-from statuspage.delivery.outbox import announce_to_address
+from statuspage.delivery.outbox import announce_to_address, announce_to_channel
 from statuspage.models import (
     Account,
     Channel,
@@ -42,7 +42,6 @@ from statuspage.rules.vocabulary import (
 AT_ONCE = 50
 """As many promises as one tick looks at; the next tick follows without a pause."""
 PUSHED_BACK_BY = timedelta(minutes=1)
-CHAT = (ChannelKind.SLACK, ChannelKind.TEAMS)
 
 
 @dataclass(frozen=True)
@@ -243,11 +242,11 @@ def _holders(session: Session, incident: Incident) -> dict[str, Account]:
 
 def _ways_to(session: Session, told: _Told) -> tuple[set[str], set[str]]:
     """Return the ways to reach these people, and those kept in reserve: the whole team's pager."""
-    kinds = _channels(session, told)
+    channels = _channels(session, told)
     available = {"email"} if told.accounts else set()
-    if any(channel.kind in CHAT for channel in kinds):
+    if any(_way_of(channel) == "chat" for channel in channels):
         available.add("chat")
-    pagers = [channel for channel in kinds if channel.kind is ChannelKind.PAGER]
+    pagers = [channel for channel in channels if _way_of(channel) == "pager"]
     if any(channel.account_id is not None or told.is_everyone for channel in pagers):
         available.add("pager")
     return available, {"pager"} if pagers else set()
@@ -281,7 +280,15 @@ def _announce(
             own = detail | {"account_id": account.id}
             announced.append(announce_to_address(session, "nudge", promise.id, account.email, None, now, own))
             names.append(account.name)
+    for channel in _channels(session, told):
+        if _way_of(channel) in by:
+            announced.append(announce_to_channel(session, "nudge", promise.id, channel.id, detail, incident, now))
+            names.append(channel.name)
     return names, announced
+
+
+def _way_of(channel: Channel) -> str:
+    return "pager" if channel.kind is ChannelKind.PAGER else "chat"
 
 
 def _arrived(session: Session, row: EscalationStep) -> bool:

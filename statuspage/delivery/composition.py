@@ -1,4 +1,4 @@
-"""What a mail says: from an announcement's facts and the templates under ``templates/mail/``."""
+"""What a mail says: from an announcement's facts and the templates under ``templates/mail/``; what a channel is told."""
 
 import hashlib
 import re
@@ -16,15 +16,16 @@ from sqlalchemy import select
 
 from statuspage.db import db
 from statuspage.delivery.outbox import Claimed
-from statuspage.delivery.transport import Message, Recipient
+from statuspage.delivery.transport import Message, Note, Recipient
 from statuspage.links import Purpose, make_token
-from statuspage.models import Account, Announcement, Page, Update
+from statuspage.models import Account, Announcement, Channel, InternalUpdate, Page, Update
 from statuspage.rendering import environment
-from statuspage.rules.vocabulary import LABELS
+from statuspage.rules.vocabulary import LABELS, Visibility
 from statuspage.settings import Settings
 
 # What mail programs show of a mail's beginning in their lists.
 PREHEADER_LIMIT = 90
+ROOM_LABEL = "Open the incident room"
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,51 @@ def recipient(announcement: Announcement, delivery: Claimed, settings: Settings)
     marks = _marks(announcement, settings)
     return Recipient(
         delivery.id, delivery.address, {marks["token"]: token, marks["subscriber"]: delivery.subscriber_id}
+    )
+
+
+def note(announcement: Announcement, settings: Settings) -> Note:
+    """Write what a channel is told by an announcement. Raises LookupError if what it tells about is gone."""
+    if announcement.kind == "internal_update":
+        return _internal_update(announcement, settings)
+    if announcement.kind == "channel_test":
+        return _channel_test(announcement, settings)
+    # A nudge carries its own words: they were true when it was decided.
+    detail = {"nudge": announcement.detail or {}}[announcement.kind]
+    return Note(
+        title=detail["title"],
+        text=detail["text"],
+        url=f"{settings.public_url}{detail['path']}",
+        url_label=ROOM_LABEL,
+    )
+
+
+def _internal_update(announcement: Announcement, settings: Settings) -> Note:
+    told = db.session.get(InternalUpdate, announcement.subject_id)
+    if told is None:
+        raise LookupError("the internal update is gone")
+    incident = told.incident
+    drill = "DRILL: " if incident.visibility is Visibility.DRILL else ""
+    # An imported incident may have no severity.
+    about = f"{incident.severity} {incident.title}" if incident.severity else incident.title
+    return Note(
+        title=f"{drill}{about}: internal update",
+        text=told.body,
+        url=f"{settings.public_url}/console/incidents/{incident.id}",
+        url_label=ROOM_LABEL,
+    )
+
+
+def _channel_test(announcement: Announcement, settings: Settings) -> Note:
+    channel = db.session.get(Channel, announcement.subject_id)
+    if channel is None:
+        raise LookupError("the channel is gone")
+    page_name = db.session.execute(select(Page.name)).scalar_one()
+    return Note(
+        title=f"{page_name}: this channel works",
+        text=f"This is a test. Reminders and internal updates will be posted here, to “{channel.name}”.",
+        url=f"{settings.public_url}/admin/channels/",
+        url_label="All channels",
     )
 
 

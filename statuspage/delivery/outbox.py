@@ -4,7 +4,7 @@ A delivery goes ``queued -> leased -> submitted``; ``unknown`` after an answer
 that went missing, ``cancelled`` when its recipient is gone, ``dead`` for good.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,11 +15,12 @@ from sqlalchemy.orm import Session
 
 from statuspage.db import UtcDateTime, db, transaction
 from statuspage.delivery.transport import Outcome, Receipt
-from statuspage.models import Announcement, Delivery, Incident, Subscriber
+from statuspage.models import Announcement, Channel, Delivery, Incident, Subscriber
 from statuspage.rules.vocabulary import Visibility
 
 SECURITY_LANE = 0
 INCIDENT_LANE = 1
+CHANNEL_LANE = 2
 
 # Other writers wait no longer than one of these takes: 130 ms at most on SQLite.
 EXPANSION_CHUNK = 10_000
@@ -30,7 +31,14 @@ UNKNOWN_WAIT = timedelta(seconds=120)
 # With the back-off about five hours: greylisting passes in minutes, and who wants yesterday's update?
 MOST_ATTEMPTS = 20
 LONGEST_BACK_OFF = timedelta(minutes=30)
-TWICE_UNKNOWN = "Twice the answer of the mail provider went missing: it may or may not have arrived."
+# A chat room wants no nudge from hours ago: with this back-off about five minutes.
+CHANNEL_MOST_ATTEMPTS = 10
+CHANNEL_LONGEST_BACK_OFF = timedelta(minutes=1)
+CHANNEL_UNKNOWN_WAIT = timedelta(seconds=30)
+# And none that waited for a worker all night.
+CHANNEL_STALE_AFTER = timedelta(hours=1)
+STALE = "No worker was there for an hour: it was too late to tell a channel."
+TWICE_UNKNOWN = "Twice the answer went missing: it may or may not have arrived."
 CRASHED = "The worker ended while it was handing this over."
 
 Audience = Callable[[Announcement], Select[str, str]]
@@ -108,6 +116,44 @@ def announce_to_address(
     return announcement.id
 
 
+def announce_to_channel(
+    session: Session,
+    kind: str,
+    subject_id: str,
+    channel_id: str,
+    detail: dict[str, Any],
+    incident: Incident | None,
+    now: datetime,
+) -> int:
+    """Put a note to one channel of the team into the fact's own transaction. Return its id.
+
+    ``kind`` is one that ``composition.note`` knows; ``detail`` is JSON.
+    """
+    announcement = Announcement(
+        kind=kind,
+        audience="channel",
+        visibility=incident.visibility if incident else Visibility.PUBLIC,
+        incident_id=incident.id if incident else None,
+        subject_id=subject_id,
+        detail=detail,
+        address=channel_id,
+        created_at=now,
+        expanded_at=now,
+    )
+    session.add(announcement)
+    session.flush()
+    session.add(
+        Delivery(
+            announcement_id=announcement.id,
+            address=channel_id,
+            lane=CHANNEL_LANE,
+            state=Delivery.QUEUED,
+            not_before=now,
+        )
+    )
+    return announcement.id
+
+
 def expand(audience: Audience, now: datetime) -> bool:
     """Make delivery rows for the next chunk of the oldest announcement; tell whether there was one."""
     with transaction(now) as session:
@@ -151,12 +197,25 @@ def _insert_deliveries(session: Session, announcement: Announcement, chunk: Any,
 
 
 def claim(owner: str, limit: int, now: datetime) -> Batch | None:
-    """Take up to ``limit`` due deliveries of one announcement for this worker; None if none is due.
+    """Take up to ``limit`` due mails of one announcement for this worker; None if none is due.
 
     The lease is committed before anything is sent. Deliveries whose recipient
     has gone since are cancelled here, at the last moment.
     """
-    due = _due(now)
+    return _claim(and_(_due(now), Delivery.lane <= INCIDENT_LANE), owner, limit, now)
+
+
+def claim_for_channel(owner: str, busy: Collection[str], now: datetime) -> Batch | None:
+    """Take one due note to a channel that is not ``busy``; None if none is due.
+
+    Leased like mail, and apart from it: neither waits for the other. The
+    batch is empty if the note was cancelled, for its channel was removed.
+    """
+    due = and_(_due(now), Delivery.lane == CHANNEL_LANE, Delivery.address.not_in(busy))
+    return _claim(due, owner, 1, now)
+
+
+def _claim(due: ColumnElement[bool], owner: str, limit: int, now: datetime) -> Batch | None:
     if not _anything_to_do(due, now):
         return None
     with transaction(now) as session:
@@ -176,9 +235,11 @@ def claim(owner: str, limit: int, now: datetime) -> Batch | None:
             .with_for_update(skip_locked=True)
         ).all()
         announcement = session.get_one(Announcement, first)
-        wanted = _still_wanted(session, announcement, rows)
+        gone = _gone(session, announcement, rows)
         for row in rows:
-            if row.subscriber_id is not None and row.subscriber_id not in wanted:
+            if row.lane == CHANNEL_LANE and announcement.created_at + CHANNEL_STALE_AFTER < now:
+                row.state, row.settled_at, row.error = Delivery.DEAD, now, STALE
+            elif row.id in gone:
                 row.state, row.settled_at = Delivery.CANCELLED, now
             else:
                 row.state, row.lease_owner, row.lease_until = Delivery.LEASED, owner, now + LEASE
@@ -210,11 +271,17 @@ def _anything_to_do(due: ColumnElement[bool], now: datetime) -> bool:
     return any(session.scalar(select(Delivery.id).where(found).limit(1)) is not None for found in (due, lapsed))
 
 
-def _still_wanted(session: Session, announcement: Announcement, rows: Sequence[Delivery]) -> set[str]:
-    """Ids of the subscribers who still want this: active ones, or pending ones for their confirmation."""
+def _gone(session: Session, announcement: Announcement, rows: Sequence[Delivery]) -> set[int]:
+    """Ids of the deliveries whose channel was removed or whose subscriber does not want this any more."""
+    if announcement.audience == "channel":
+        channels = select(Channel.id).where(Channel.id.in_([row.address for row in rows]), Channel.removed_at.is_(None))
+        there = set(session.scalars(channels))
+        return {row.id for row in rows if row.address not in there}
+    # Active ones want it, and pending ones their confirmation.
     state = Subscriber.PENDING if announcement.kind == "confirm_subscription" else Subscriber.ACTIVE
     ids = [row.subscriber_id for row in rows if row.subscriber_id is not None]
-    return set(session.scalars(select(Subscriber.id).where(Subscriber.id.in_(ids), Subscriber.state == state)))
+    wanted = set(session.scalars(select(Subscriber.id).where(Subscriber.id.in_(ids), Subscriber.state == state)))
+    return {row.id for row in rows if row.subscriber_id is not None and row.subscriber_id not in wanted}
 
 
 def settle(owner: str, receipts: Sequence[Receipt], now: datetime) -> None:
@@ -266,17 +333,20 @@ def _sweep(session: Session, now: datetime) -> None:
 
 
 def _settle(row: Delivery, receipt: Receipt, now: datetime) -> None:
+    to_channel = row.lane == CHANNEL_LANE
     row.error, row.lease_until = receipt.error[:500], None
     if receipt.outcome is Outcome.SUBMITTED:
         row.state, row.settled_at = Delivery.SUBMITTED, now
     elif receipt.outcome is Outcome.UNKNOWN and not row.was_unknown:
-        row.state, row.was_unknown, row.not_before = Delivery.UNKNOWN, True, now + UNKNOWN_WAIT
+        row.state, row.was_unknown = Delivery.UNKNOWN, True
+        row.not_before = now + (CHANNEL_UNKNOWN_WAIT if to_channel else UNKNOWN_WAIT)
     elif receipt.outcome is Outcome.UNKNOWN:
         row.state, row.settled_at, row.error = Delivery.DEAD, now, TWICE_UNKNOWN
     elif receipt.outcome is Outcome.UNTRIED:
         row.state, row.attempts, row.not_before = Delivery.QUEUED, row.attempts - 1, now
-    elif receipt.outcome is Outcome.LATER and row.attempts < MOST_ATTEMPTS:
-        row.state, row.not_before = Delivery.QUEUED, now + back_off(row.attempts)
+    elif receipt.outcome is Outcome.LATER and row.attempts < (CHANNEL_MOST_ATTEMPTS if to_channel else MOST_ATTEMPTS):
+        longest = CHANNEL_LONGEST_BACK_OFF if to_channel else LONGEST_BACK_OFF
+        row.state, row.not_before = Delivery.QUEUED, now + min(back_off(row.attempts), longest)
     else:
         row.state, row.settled_at = Delivery.DEAD, now
 

@@ -1,4 +1,4 @@
-"""What every way of sending has in common: a message, its recipients, a receipt for each."""
+"""What every way of sending has in common: a message or a note, its recipients, a receipt for each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +33,16 @@ class Recipient:
         for mark, value in self.substitutions.items():
             text = text.replace(mark, value)
         return text
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a channel is told, as plain text."""
+
+    title: str
+    text: str
+    url: str = ""
+    url_label: str = ""
 
 
 class Outcome(StrEnum):

@@ -14,7 +14,8 @@ from statuspage.db import db
 from statuspage.models import Subscriber
 from statuspage.rules.vocabulary import ComponentState
 from statuspage.settings import Settings, SmtpServer
-from tests import builders, mailservers
+from tests import builders, chatserver, mailservers
+from tests.chatserver import ChatServer
 from tests.mailservers import MailServer
 
 
@@ -47,6 +48,12 @@ def smtp_server(tmp_path: Path) -> Iterator[MailServer]:
 @pytest.fixture
 def sendgrid_server(tmp_path: Path) -> Iterator[MailServer]:
     with mailservers.running("sendgrid", tmp_path / "sendgrid") as server:
+        yield server
+
+
+@pytest.fixture
+def chat_server() -> Iterator[ChatServer]:
+    with chatserver.running() as server:
         yield server
 
 

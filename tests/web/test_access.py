@@ -18,6 +18,7 @@ SAMPLES = {
     "component_id": "nosuchthing0",
     "group_id": "nosuchthing0",
     "account_id": "nosuchthing0",
+    "channel_id": "nosuchthing0",
     "token_hash": "0" * 64,
     "token": "nonsense",
     "kind": "acknowledge",

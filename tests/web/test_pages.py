@@ -69,6 +69,7 @@ def test_every_page_of_the_console_is_sound_with_hostile_words_on_it(incident_id
         "/admin/components/",
         f"/admin/components/{component_id()}",
         "/admin/people/",
+        "/admin/channels/",
         "/admin/templates/",
         "/admin/templates/resolve",
         "/admin/page/",
@@ -80,7 +81,14 @@ def test_every_page_of_the_console_is_sound_with_hostile_words_on_it(incident_id
 def test_pages_that_say_what_is_wrong_are_sound_too(incident_id: str, arrive: Arrive) -> None:
     admin = arrive(AccountRole.ADMIN)
     room = f"/console/incidents/{incident_id}"
-    for path in (f"{room}/update", "/console/incidents/new", "/admin/components/", "/admin/people/", "/admin/page/"):
+    for path in (
+        f"{room}/update",
+        "/console/incidents/new",
+        "/admin/components/",
+        "/admin/people/",
+        "/admin/channels/",
+        "/admin/page/",
+    ):
         answer = admin.post(path, {"name": "", "title": HOSTILE * 9, "email": HOSTILE, "being_done": HOSTILE})
         assert answer.status_code == 422, path
         root = check_page(answer.text)

@@ -1,0 +1,236 @@
+"""Chat rooms and pagers: one note to one incoming webhook, or to any service that Apprise knows.
+
+A webhook's address is a secret: whoever has it may write to the room. No
+error here repeats it.
+"""
+
+import json
+import queue
+import re
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from urllib3.exceptions import MaxRetryError
+
+from statuspage.delivery.transport import Note, Outcome, Receipt
+from statuspage.rules.vocabulary import LABELS, ChannelKind
+
+CONNECT_SECONDS, READ_SECONDS = 3, 7
+# However slowly an answer drips in: nobody waits longer than this for it.
+TOTAL_SECONDS = 15
+# What is read of an answer: enough for Slack's one word.
+ANSWER_LIMIT = 200
+# Slack takes 3,000 characters in a block, Teams 28 KB in a message; nobody reads more in a chat.
+TITLE_LIMIT, TEXT_LIMIT, LINE_LIMIT = 200, 2_500, 40
+SLACK_BLOCK_LIMIT = 3_000
+# How many channels are written to at once; a hanging one takes one of these places.
+AT_ONCE = 8
+# A healthy hook answers sooner: so its delivery is settled by the tick that began it.
+FIRST_WAIT_SECONDS = 1.0
+
+_SLACK_WORD = re.compile(r"[a-z_]{1,60}")
+
+
+@dataclass(frozen=True)
+class Posted:
+    """What became of one note."""
+
+    outcome: Outcome
+    error: str = ""
+
+
+def post(kind: ChannelKind, url: str, note: Note) -> Posted:
+    """Hand a note over to a channel; any failure is an outcome."""
+    short = Note(_cut(note.title, TITLE_LIMIT), _shortened(note.text), note.url, note.url_label)
+    if kind is ChannelKind.PAGER:
+        return _notify(url, short)
+    return _post(LABELS[kind], url, _slack_message(short) if kind is ChannelKind.SLACK else _teams_message(short))
+
+
+def _post(service: str, url: str, message: Mapping[str, Any]) -> Posted:
+    try:
+        with requests.post(
+            url,
+            data=json.dumps(message, ensure_ascii=False).encode(),
+            headers={"Content-Type": "application/json; charset=utf-8", "Accept-Encoding": "identity"},
+            timeout=(CONNECT_SECONDS, READ_SECONDS),
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            return _judge(service, answer)
+    except requests.ReadTimeout:
+        return Posted(Outcome.UNKNOWN, f"{service} did not answer within {READ_SECONDS} s.")
+    except requests.ConnectionError as error:
+        if isinstance(error, requests.exceptions.SSLError):
+            return Posted(Outcome.LATER, f"{service} can't be reached: its certificate can't be trusted.")
+        if error.args and isinstance(error.args[0], MaxRetryError):
+            return Posted(Outcome.LATER, f"{service} can't be reached.")
+        # The connection broke after the note was on its way.
+        return Posted(Outcome.UNKNOWN, f"{service} closed the connection without an answer.")
+    except (requests.RequestException, ValueError, UnicodeError):
+        # Such as an address without a host; the library's own words would repeat it.
+        return Posted(Outcome.REFUSED, f"The address of this {service} channel can't be used.")
+
+
+def _judge(service: str, answer: requests.Response) -> Posted:
+    status = answer.status_code
+    if 200 <= status < 300:
+        return Posted(Outcome.SUBMITTED)
+    words = f"{service} answered {status}{_word(answer)}."
+    if 300 <= status < 400:
+        return Posted(Outcome.REFUSED, f"{words} The address leads elsewhere: please set the one it leads to.")
+    if status in (408, 429) or status >= 500:
+        return Posted(Outcome.LATER, words)
+    return Posted(Outcome.REFUSED, words)
+
+
+def _word(answer: requests.Response) -> str:
+    """Slack's word for what is wrong; nothing else is repeated, since many servers echo the address."""
+    try:
+        word = answer.raw.read(ANSWER_LIMIT).decode("ascii", "replace").strip()
+    except Exception:  # noqa: BLE001  The status has said what counts.
+        return ""
+    return f" ({word})" if _SLACK_WORD.fullmatch(word) else ""
+
+
+def _slack_message(note: Note) -> dict[str, Any]:
+    title, text = _slack_text(note.title, SLACK_BLOCK_LIMIT), _slack_text(note.text, SLACK_BLOCK_LIMIT)
+    parts = [f"*{title}*", text, f"<{_slack_text(note.url, 2_000)}|{_slack_text(note.url_label, 200)}>"]
+    shown = [part for part, there in zip(parts, (title, text, note.url), strict=True) if there]
+    # The text is what notifications show. "verbatim" keeps @names and #rooms from becoming mentions.
+    return {
+        "text": f"{title}: {text}" if text else title,
+        "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": part, "verbatim": True}} for part in shown],
+    }
+
+
+def _slack_text(text: str, limit: int) -> str:
+    """Escape what Slack reads as its own signs; the limit counts what is sent."""
+    kept: list[str] = []
+    length = 0
+    for letter in text:
+        escaped = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}.get(letter, letter)
+        length += len(escaped)
+        # Two for the stars of a title, one for the dots.
+        if length > limit - 3:
+            return "".join(kept) + "…"
+        kept.append(escaped)
+    return "".join(kept)
+
+
+def _teams_message(note: Note) -> dict[str, Any]:
+    # Text runs show what they hold; a TextBlock would read it as Markdown and swallow line breaks.
+    lines = [_teams_line(note.title, weight="Bolder", size="Medium")]
+    lines += [_teams_line(line) for line in note.text.splitlines() if line.strip()]
+    card: dict[str, Any] = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": lines,
+    }
+    if note.url:
+        card["actions"] = [{"type": "Action.OpenUrl", "title": note.url_label, "url": note.url}]
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
+    return {"type": "message", "attachments": [attachment]}
+
+
+def _teams_line(text: str, **style: str) -> dict[str, Any]:
+    return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text, **style}]}
+
+
+def _notify(url: str, note: Note) -> Posted:
+    # A second and 30 MB for all its services: only where a pager is used.
+    import apprise
+
+    # In this very thread: the library's own pool would keep a stopping worker waiting for a service that hangs.
+    asset = apprise.AppriseAsset(async_mode=False, service_timeout=0)
+    pager = apprise.Apprise(asset=asset)
+    if not pager.add(url):
+        return Posted(Outcome.REFUSED, "Apprise does not understand this pager's address.")
+    body = "\n\n".join(part for part in (note.text, f"{note.url_label}: {note.url}" if note.url else "") if part)
+    taken = pager.notify(
+        body=body,
+        title=note.title,
+        notify_type=apprise.NotifyType.WARNING,
+        body_format=apprise.NotifyFormat.TEXT,
+    )
+    # The library does not tell a refusal from a failed connection, nor whether a silent service took it:
+    # a page too many is better than none.
+    if not taken:
+        return Posted(Outcome.LATER, "Apprise could not hand it over; the worker's log says why.")
+    return Posted(Outcome.SUBMITTED)
+
+
+def _shortened(text: str) -> str:
+    lines = text.splitlines()
+    kept = "\n".join(lines[:LINE_LIMIT]) + ("\n…" if len(lines) > LINE_LIMIT else "")
+    return _cut(kept, TEXT_LIMIT)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+class Posts:
+    """Notes on their way, each in a thread of its own: a hanging hook holds up nothing but its own channel."""
+
+    def __init__(self) -> None:
+        self._finished: queue.SimpleQueue[Receipt] = queue.SimpleQueue()
+        self._deadlines: dict[int, float] = {}
+        self._channels: dict[int, str] = {}
+
+    @property
+    def busy_channels(self) -> frozenset[str]:
+        """Ids of the channels that a note is on its way to."""
+        return frozenset(self._channels.values())
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many notes are on their way as may be."""
+        return len(self._deadlines) >= AT_ONCE
+
+    def start(self, delivery_id: int, channel_id: str, kind: ChannelKind, url: str, note: Note) -> None:
+        """Begin to hand a note over."""
+        self._deadlines[delivery_id] = time.monotonic() + TOTAL_SECONDS
+        self._channels[delivery_id] = channel_id
+        # A daemon: a stopping worker leaves behind what still hangs.
+        threading.Thread(target=self._run, args=(delivery_id, kind, url, note), daemon=True).start()
+
+    def _run(self, delivery_id: int, kind: ChannelKind, url: str, note: Note) -> None:
+        try:
+            posted = post(kind, url, note)
+        except Exception as error:  # noqa: BLE001  A library's mistake is this note's alone.
+            # The type alone: the words may hold the address.
+            posted = Posted(Outcome.UNKNOWN, f"It could not be handed over: {type(error).__name__}.")
+        self._finished.put(Receipt(delivery_id, posted.outcome, posted.error))
+
+    def collect(self, seconds: float = 0) -> list[Receipt]:
+        """Return what became of notes since the last time; wait this long for those that are on their way.
+
+        A note without an answer in time is unknown. If the answer comes after
+        all, its receipt comes too.
+        """
+        receipts: list[Receipt] = []
+        # No longer than to the last deadline.
+        end = min(time.monotonic() + seconds, max(self._deadlines.values(), default=0))
+        while True:
+            try:
+                left = end - time.monotonic() if self._deadlines else 0
+                receipt = self._finished.get(timeout=left) if left > 0 else self._finished.get_nowait()
+            except queue.Empty:
+                break
+            self._forget(receipt.delivery_id)
+            receipts.append(receipt)
+        overdue = [each for each, deadline in self._deadlines.items() if deadline <= time.monotonic()]
+        for delivery_id in overdue:
+            self._forget(delivery_id)
+            receipts.append(Receipt(delivery_id, Outcome.UNKNOWN, f"There was no answer within {TOTAL_SECONDS} s."))
+        return receipts
+
+    def _forget(self, delivery_id: int) -> None:
+        self._deadlines.pop(delivery_id, None)
+        self._channels.pop(delivery_id, None)
