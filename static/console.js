@@ -15,12 +15,27 @@ function tick() {
     const left = (new Date(clock.dataset.until) - Date.now()) / 1000;
     const text = left >= 0 ? `in ${words(left)}` : `${words(left)} late`;
     if (clock.textContent !== text) clock.textContent = text;
-    const box = clock.closest(".clock, .owed");
+    const box = clock.closest(".clock, .owed, .clock-item, .promises > li");
     if (box) box.toggleAttribute("data-late", left < 0);
   }
 }
 tick();
 setInterval(tick, 1000);
+
+// Others keep promises too: the bar of a page that stays open follows them, unless somebody is in it.
+setInterval(async () => {
+  const bar = document.getElementById("clocks");
+  if (!bar || document.hidden || bar.contains(document.activeElement)) return;
+  try {
+    const answer = await fetch("/console/clocks/bar");
+    if (!answer.ok || answer.redirected) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("clocks");
+    if (fresh) bar.replaceChildren(...fresh.childNodes);
+    tick();
+  } catch (error) {
+    console.warn("the clocks could not be renewed", error);
+  }
+}, 15000);
 
 // What is wrong is said first, to eyes and screen readers alike.
 document.getElementById("errors")?.focus();

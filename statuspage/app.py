@@ -17,13 +17,14 @@ from statuspage.links import LIFETIMES, Purpose
 from statuspage.rendering import FILTERS
 from statuspage.rules.vocabulary import Conflict, NotFound
 from statuspage.settings import Settings, load
-from statuspage.web import access, auth, health, subscribe
+from statuspage.web import access, auth, health, nudges, subscribe
 from statuspage.web.admin import channels as admin_channels
 from statuspage.web.admin import components as admin_components
 from statuspage.web.admin import page as admin_page
 from statuspage.web.admin import people as admin_people
+from statuspage.web.admin import policies as admin_policies
 from statuspage.web.admin import templates as admin_templates
-from statuspage.web.console import account, board, incidents, mail, messages, reports
+from statuspage.web.console import account, board, clocks, course, incidents, mail, messages, reports
 
 ROOT = Path(__file__).resolve().parents[1]
 BODY_LIMIT = 256 * 1024
@@ -53,9 +54,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     csrf = CSRFProtect(app)
     # Strangers' forms carry no session; the blueprint has checks of its own.
     csrf.exempt(subscribe.blueprint)
-    for part in (health, auth, subscribe, board, incidents, messages, mail, account, reports):
+    clocks.install(app)
+    for part in (health, auth, subscribe, nudges, board, clocks, incidents, messages, course, mail, account, reports):
         app.register_blueprint(part.blueprint)
-    for part in (admin_components, admin_people, admin_channels, admin_templates, admin_page):
+    for part in (admin_components, admin_people, admin_policies, admin_channels, admin_templates, admin_page):
         app.register_blueprint(part.blueprint)
     _install_error_pages(app)
     app.after_request(_secure)

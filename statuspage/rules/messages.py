@@ -16,6 +16,7 @@ from statuspage.rules.times import (
     parse_typed_instant,
     require_utc,
     span_in_words,
+    typed_deadline,
     typed_instant,
 )
 from statuspage.rules.vocabulary import LABELS, OPEN_STAGES, Impact, MessageKind, RuleBroken, Stage
@@ -207,7 +208,7 @@ def defaults(
     promised ``next_update`` from now.
     """
     fresh = {
-        "next_update_by": typed_instant(now + next_update),
+        "next_update_by": typed_deadline(now + next_update, now),
         "resolved_at": typed_instant(now),
         "stage": stage.value,
         "apology": "We are sorry for the trouble this caused.",

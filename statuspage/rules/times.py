@@ -10,6 +10,7 @@ _ISO_SPAN = re.compile(
 )
 
 
+_TYPED_SPAN = re.compile(r"(?:(\d{1,6}) ?d)? ?(?:(\d{1,6}) ?h)? ?(?:(\d{1,6}) ?m(?:in)?)? ?(?:(\d{1,9}) ?s)?")
 # Nearer than this, a minute more or less matters.
 NEAR = timedelta(minutes=5)
 
@@ -97,3 +98,20 @@ def next_month(month: date, count: int = 1) -> date:
     """Return the first day of the month ``count`` months after this one."""
     index = month.year * 12 + month.month - 1 + count
     return date(index // 12, index % 12 + 1, 1)
+
+
+def parse_typed_span(text: str) -> timedelta | None:
+    """Read a span as people type it (``15 min``, ``1 h 30 min``, ``90 s``) or in ISO 8601; None if it is none."""
+    plain = text.strip()
+    match = _TYPED_SPAN.fullmatch(plain)
+    if match is None or not plain:
+        return parse_span(plain)
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+def typed_span(span: timedelta) -> str:
+    """Write a span so that parse_typed_span reads the very same: ``1 h 30 min``, ``4 s``."""
+    seconds = abs(int(span.total_seconds()))
+    parts = [(seconds // 3600, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s")]
+    return " ".join(f"{count} {unit}" for count, unit in parts if count) or "0 s"

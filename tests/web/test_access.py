@@ -14,6 +14,8 @@ from tests.web.conftest import Visitor
 Arrive = Callable[[AccountRole], Visitor]
 
 SAMPLES = {
+    "step": "severity",
+    "promise_id": "nosuchthing0",
     "incident_id": "nosuchthing0",
     "component_id": "nosuchthing0",
     "group_id": "nosuchthing0",

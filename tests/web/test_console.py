@@ -1,5 +1,6 @@
 """The incident room: forms that can't be got wrong, and what happens when they are."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -63,7 +64,7 @@ def incident() -> Incident:
 def test_declaring_leads_to_the_first_message_with_most_of_it_filled_in(comms: Visitor, sign_in_component: str) -> None:
     incident_id = declare(comms, sign_in_component)
     page = comms.get(f"/console/incidents/{incident_id}").get_data(as_text=True)
-    assert "First public update due by" in page
+    assert re.search(r"First public update</a>\s*<span class=\"countdown\" data-until=[^>]+>in 14 min", page)
     assert 'name="affected" value="Sign-in"' in page
     assert 'name="impact" value="high" checked' in page
     assert 'value="outage" selected' in page

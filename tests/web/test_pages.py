@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from statuspage import clock
 from statuspage.db import db
-from statuspage.models import Component
+from statuspage.models import Component, Promise
 from statuspage.rules.vocabulary import AccountRole, ComponentState, MessageKind, PromiseState
 from statuspage.settings import Settings
 from tests import builders
@@ -32,6 +32,13 @@ def incident_id(app: Flask, started: datetime) -> str:
     builders.post(MessageKind.ACKNOWLEDGE, made, states, by, clock.now(), affected=HOSTILE, symptoms=HOSTILE)
     promise(made, PromiseState.LATE, started, reason=HOSTILE)
     return made
+
+
+STEPS = ("severity", "declaration", "reopen", "roles", "internal-update", "holding-update")
+
+
+def promise_id() -> str:
+    return str(db.session.scalar(select(Promise.id).where(Promise.state == PromiseState.OPEN)))
 
 
 def component_id() -> str:
@@ -61,8 +68,13 @@ def test_every_page_of_the_console_is_sound_with_hostile_words_on_it(incident_id
         f"{room}/update",
         f"{room}/resolve",
         f"{room}?posted=update",
+        *(f"{room}/{step}" for step in STEPS),
+        f"{room}/promises/{promise_id()}/on-it",
+        "/console/clocks/",
         "/console/mail/",
         "/console/account/",
+        "/admin/policies/",
+        "/admin/policies/SEV1",
         f"/console/reports/{clock.now():%Y-%m}",
         f"/console/reports/{clock.now():%Y-%m}/SEV1",
         f"/console/reports/{clock.now():%Y-%m}/SEV1/first_update",
@@ -88,6 +100,8 @@ def test_pages_that_say_what_is_wrong_are_sound_too(incident_id: str, arrive: Ar
         "/admin/people/",
         "/admin/channels/",
         "/admin/page/",
+        "/admin/policies/SEV2",
+        *(f"{room}/{step}" for step in ("severity", "declaration", "internal-update")),
     ):
         answer = admin.post(path, {"name": "", "title": HOSTILE * 9, "email": HOSTILE, "being_done": HOSTILE})
         assert answer.status_code == 422, path

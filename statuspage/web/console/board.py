@@ -7,10 +7,10 @@ from sqlalchemy.orm import selectinload
 
 from statuspage import clock
 from statuspage.db import db
-from statuspage.models import Component, Incident
-from statuspage.rules.vocabulary import AccountRole, Stage, worst_state
+from statuspage.models import Component, Incident, Promise
+from statuspage.rules.vocabulary import AccountRole, PromiseState, Stage, worst_state
 from statuspage.web import access
-from statuspage.web.console.messages import first_update_by
+from statuspage.web.console.clocks import form_of
 
 blueprint = Blueprint("console", __name__, url_prefix="/console")
 
@@ -28,12 +28,21 @@ def board() -> ResponseReturnValue:
     ).all()
     components = db.session.scalars(select(Component).where(Component.archived_at.is_(None))).all()
     now = clock.now()
+    owed = _soonest([incident.id for incident in opened])
     return render_template(
         "console/board.html",
-        opened=sorted(opened, key=lambda incident: incident.next_update_by or first_update_by(incident) or now),
-        first_update_by=first_update_by,
+        opened=sorted(opened, key=lambda incident: owed[incident.id].due_at if incident.id in owed else now),
+        owed=owed,
+        form_of=form_of,
         resolved=resolved,
         components=components,
         page_state=worst_state(component.state for component in components),
         now=now,
     )
+
+
+def _soonest(incident_ids: list[str]) -> dict[str, Promise]:
+    """Return the promise of each incident that is due first."""
+    query = select(Promise).where(Promise.incident_id.in_(incident_ids), Promise.state == PromiseState.OPEN)
+    listed = db.session.scalars(query.order_by(Promise.due_at.desc(), Promise.kind.desc()))
+    return {promise.incident_id: promise for promise in listed}

@@ -1,5 +1,7 @@
 """Declare an incident, and see it."""
 
+from datetime import datetime
+
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
@@ -7,10 +9,11 @@ from sqlalchemy import select
 
 from statuspage import clock
 from statuspage.actions import incidents
+from statuspage.actions.policies import policy_of
 from statuspage.db import db
 from statuspage.models import Account, Component, ComponentGroup
 from statuspage.rules.messages import check_title
-from statuspage.rules.policy import DEFAULT_POLICIES
+from statuspage.rules.times import parse_typed_instant
 from statuspage.rules.vocabulary import (
     SEVERITY_MEANINGS,
     AccountRole,
@@ -98,13 +101,24 @@ def _declaration() -> incidents.Declaration:
         errors |= broken.errors
     if not states:
         errors.setdefault("components", "Please choose at least one affected component and its state.")
+    declared_at = _declared_at(request.form.get("declared_at", ""), errors)
     if errors:
         raise RuleBroken(errors)
     roles = {role: request.form.get(f"role_{role.value}", "") for role in IncidentRole}
     visibility = Visibility.INTERNAL if request.form.get("visibility") == "internal" else Visibility.PUBLIC
     return incidents.Declaration(
-        title, severity, states, {role: holder for role, holder in roles.items() if holder}, visibility
+        title, severity, states, {role: holder for role, holder in roles.items() if holder}, visibility, declared_at
     )
+
+
+def _declared_at(text: str, errors: dict[str, str]) -> datetime | None:
+    """Return when impact was confirmed, None for now; put a sentence into ``errors`` for what is no time."""
+    if not text.strip():
+        return None
+    moment = parse_typed_instant(text)
+    if moment is None:
+        errors["declared_at"] = "Please give a date and time in UTC, like 2026-11-21 13:55."
+    return moment
 
 
 def _form(values: dict[str, str], errors: dict[str, str]) -> str:
@@ -116,7 +130,7 @@ def _form(values: dict[str, str], errors: dict[str, str]) -> str:
         typed=values,
         errors=errors,
         form_token=form_token(),
-        severities=[(severity, SEVERITY_MEANINGS[severity], DEFAULT_POLICIES[severity]) for severity in Severity],
+        severities=[(severity, SEVERITY_MEANINGS[severity], policy_of(severity)) for severity in Severity],
         groups=grouped_components(),
         roles=list(IncidentRole),
         people_options=[(person.id, person.name) for person in people],

@@ -1,7 +1,7 @@
 """The incident room: what happened so far, and the form of the next public message."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from flask import Blueprint, current_app, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -11,11 +11,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from statuspage import clock
 from statuspage.actions import incidents
+from statuspage.actions.policies import policy_of
+from statuspage.actions.promises import promises_of
 from statuspage.actions.templates import template_for
 from statuspage.db import db
-from statuspage.models import Component, Incident, Page, Subscriber
+from statuspage.models import Component, Incident, InternalUpdate, Page, Promise, Subscriber, Update
 from statuspage.rules import messages
-from statuspage.rules.policy import DEFAULT_POLICIES, UNOWED_NEXT_UPDATE
+from statuspage.rules.policy import UNOWED_NEXT_UPDATE
 from statuspage.rules.times import typed_instant
 from statuspage.rules.vocabulary import (
     AccountRole,
@@ -24,6 +26,7 @@ from statuspage.rules.vocabulary import (
     Impact,
     MessageKind,
     NotFound,
+    PromiseState,
     RuleBroken,
     Severity,
 )
@@ -31,6 +34,7 @@ from statuspage.settings import Settings
 from statuspage.site import publisher
 from statuspage.web import access
 from statuspage.web.console import preview
+from statuspage.web.console.clocks import form_of
 from statuspage.web.console.incidents import grouped_components, posted_states
 from statuspage.web.forms import STALE, StaleForm, form_token, posted_nonce, posted_version, typed
 
@@ -55,7 +59,7 @@ IMPACT_OF = {
 @access.needs(AccountRole.VIEWER)
 def room(incident_id: str) -> ResponseReturnValue:
     """Show the incident with the message it owes next already open."""
-    incident = _get(incident_id)
+    incident = get_incident(incident_id)
     kind = MessageKind.ACKNOWLEDGE if incident.last_posted_at is None else MessageKind.UPDATE
     return _show(incident, kind, None, {})
 
@@ -64,12 +68,12 @@ def room(incident_id: str) -> ResponseReturnValue:
 @access.needs(AccountRole.VIEWER)
 def form(incident_id: str, kind: str) -> ResponseReturnValue:
     """Show the incident with the form of this message open."""
-    return _show(_get(incident_id), MessageKind(kind), None, {})
+    return _show(get_incident(incident_id), MessageKind(kind), None, {})
 
 
 def post_again(incident_id: str, kind: str) -> ResponseReturnValue:
     """Show the posted form again, because its token was not taken."""
-    return _show(_get(incident_id), MessageKind(kind), typed(), {"": STALE}), 403
+    return _show(get_incident(incident_id), MessageKind(kind), typed(), {"": STALE}), 403
 
 
 @blueprint.post("/<incident_id>/<any(acknowledge, update, resolve):kind>")
@@ -78,15 +82,16 @@ def post(incident_id: str, kind: str) -> ResponseReturnValue:
     """Post the message; it is on the page when this returns."""
     chosen, now = MessageKind(kind), clock.now()
     try:
-        message = incidents.Post(messages.parse(chosen, typed(), now), _posted_states(chosen), posted_version())
+        draft, reason = messages.parse(chosen, typed(), now), typed().get("next_update_reason", "")
+        message = incidents.Post(draft, _posted_states(chosen), posted_version(), reason)
         ACTIONS[chosen](incident_id, message, posted_nonce(), current_user.id, now)
     except StaleForm:
         return post_again(incident_id, kind)
     except RuleBroken as broken:
-        return _show(_get(incident_id), chosen, typed(), broken.errors), 422
+        return _show(get_incident(incident_id), chosen, typed(), broken.errors), 422
     except Conflict as conflict:
-        return _show(_get(incident_id), chosen, typed(), {"": str(conflict)}), 409
-    _publish(now)
+        return _show(get_incident(incident_id), chosen, typed(), {"": str(conflict)}), 409
+    publish(now)
     return redirect(url_for("messages.room", incident_id=incident_id, posted=kind), 303)
 
 
@@ -97,7 +102,7 @@ post.keep_typed = post_again  # type: ignore[attr-defined]
 @access.needs(AccountRole.VIEWER)
 def show_preview(incident_id: str, kind: str) -> ResponseReturnValue:
     """Return how page, feed and mail would show what is typed so far; nothing is kept."""
-    incident, chosen = _get(incident_id), MessageKind(kind)
+    incident, chosen = get_incident(incident_id), MessageKind(kind)
     return render_template("console/preview.html", preview=_preview(incident, chosen, typed(), clock.now()))
 
 
@@ -109,7 +114,7 @@ def _posted_states(kind: MessageKind) -> dict[str, ComponentState]:
     return states
 
 
-def _publish(now: datetime) -> None:
+def publish(now: datetime) -> None:
     """Put the change on the page at once; if that fails the worker does it within a second."""
     try:
         publisher.refresh_at_once(current_app.config["STATUSPAGE"], now)
@@ -117,7 +122,8 @@ def _publish(now: datetime) -> None:
         current_app.logger.exception("publishing failed; the worker will try again")
 
 
-def _get(incident_id: str) -> Incident:
+def get_incident(incident_id: str) -> Incident:
+    """Return an incident as it stands now. Raises NotFound."""
     incident = db.session.get(Incident, incident_id, populate_existing=True)
     if incident is None:
         raise NotFound("incident")
@@ -137,14 +143,33 @@ def _show(incident: Incident, kind: MessageKind, kept: dict[str, str] | None, er
         form_token=form_token(),
         states=_states(incident, kind, kept),
         groups=grouped_components(),
-        first_update_by=first_update_by(incident),
+        promises=_promises(incident, now),
+        timeline=_timeline(incident),
+        form_of=form_of,
+        longest=policy_of(incident.severity or Severity.SEV4).next_update,
         preview=_preview(incident, kind, values, now),
         subscribers=db.session.scalar(
             select(func.count()).select_from(Subscriber).where(Subscriber.state == Subscriber.ACTIVE)
         ),
         may_post=current_user.role.allows(AccountRole.COMMS),
+        may_help=current_user.role.allows(AccountRole.RESPONDER),
         now=now,
     )
+
+
+def _promises(incident: Incident, now: datetime) -> list[Promise]:
+    """Return an incident's promises: the open ones soonest first, then what became of the others, newest first."""
+    listed = promises_of(db.session(), incident.id)
+    opened = sorted((each for each in listed if each.state is PromiseState.OPEN), key=lambda each: each.due_at)
+    settled = sorted((each for each in listed if each not in opened), key=lambda each: each.settled_at or now)
+    return [*opened, *reversed(settled)]
+
+
+def _timeline(incident: Incident) -> list[Update | InternalUpdate]:
+    """Return what was said, in public and among the team, newest first."""
+    query = select(InternalUpdate).where(InternalUpdate.incident_id == incident.id)
+    said: list[Update | InternalUpdate] = [*incident.updates, *db.session.scalars(query)]
+    return sorted(said, key=lambda each: each.posted_at, reverse=True)
 
 
 def _preview(incident: Incident, kind: MessageKind, values: Mapping[str, str], now: datetime) -> preview.Preview:
@@ -169,7 +194,7 @@ def _named_states(incident: Incident, values: Mapping[str, str]) -> tuple[tuple[
 def _opening_values(incident: Incident, kind: MessageKind, now: datetime) -> dict[str, str]:
     """Fill the form from what is known, so that little is left to type."""
     severity = incident.severity or Severity.SEV3
-    next_update = DEFAULT_POLICIES[severity].next_update or UNOWED_NEXT_UPDATE
+    next_update = policy_of(severity).next_update or UNOWED_NEXT_UPDATE
     return messages.defaults(kind, _known(incident, kind, severity), next_update, incident.stage, now)
 
 
@@ -200,11 +225,3 @@ def _states(incident: Incident, kind: MessageKind, kept: dict[str, str] | None) 
         each.component_id: ComponentState.OPERATIONAL.value if resolving else each.state.value
         for each in incident.components
     }
-
-
-def first_update_by(incident: Incident) -> datetime | None:
-    """When the first public update is due; None once it is posted, or where none is owed."""
-    if incident.last_posted_at is not None or incident.severity is None:
-        return None
-    span: timedelta | None = DEFAULT_POLICIES[incident.severity].first_update
-    return incident.declared_at + span if span else None
