@@ -1,0 +1,257 @@
+"""The direct e-mail, the post-incident e-mail and the post-mortem; waivers; closing."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from sqlalchemy import select
+
+from statuspage import clock
+from statuspage.actions import aftermath
+from statuspage.actions.subscriptions import reach
+from statuspage.db import db
+from statuspage.models import Document, Incident, Promise, Waiver
+from statuspage.rules.documents import EDITABLE, FIELDS
+from statuspage.rules.promises import WAIVABLE
+from statuspage.rules.times import parse_typed_instant
+from statuspage.rules.vocabulary import (
+    AccountRole,
+    Conflict,
+    DocumentKind,
+    DocumentState,
+    NotFound,
+    PromiseState,
+    RuleBroken,
+    Visibility,
+)
+from statuspage.web import access
+from statuspage.web.console.messages import get_incident, publish
+from statuspage.web.forms import STALE, StaleForm, form_token, posted_nonce, posted_version, typed
+
+blueprint = Blueprint("documents", __name__, url_prefix="/console/incidents")
+
+KINDS = {
+    "direct-email": DocumentKind.DIRECT_EMAIL,
+    "post-incident-email": DocumentKind.POST_INCIDENT_EMAIL,
+    "post-mortem": DocumentKind.POST_MORTEM,
+}
+_DOCUMENT = "<any('direct-email', 'post-incident-email', 'post-mortem'):document>"
+
+
+@blueprint.get(f"/<incident_id>/{_DOCUMENT}")
+@access.needs(AccountRole.RESPONDER)
+def show(incident_id: str, document: str) -> ResponseReturnValue:
+    """Show the text as it stands, and what may be done with it."""
+    return _page(get_incident(incident_id), KINDS[document], None, {})
+
+
+def post_again(incident_id: str, document: str) -> ResponseReturnValue:
+    """Show the posted form again, because its token was not taken."""
+    return _page(get_incident(incident_id), KINDS[document], typed(), {"": STALE}), 403
+
+
+@blueprint.post(f"/<incident_id>/{_DOCUMENT}")
+@access.needs(AccountRole.RESPONDER)
+def post(incident_id: str, document: str) -> ResponseReturnValue:
+    """Do what the pressed button says: save, ask for a review, approve, send."""
+    incident, kind, now = get_incident(incident_id), KINDS[document], clock.now()
+    act = request.form.get("act", "save")
+    try:
+        _ACTS.get(act, _save)(incident, kind, now)
+    except StaleForm:
+        return post_again(incident_id, document)
+    except RuleBroken as broken:
+        return _page(incident, kind, typed(), broken.errors), 422
+    except Conflict as conflict:
+        return _page(get_incident(incident_id), kind, typed(), {"": str(conflict)}), 409
+    publish(now)
+    return redirect(url_for("documents.show", incident_id=incident_id, document=document, done=act), 303)
+
+
+post.keep_typed = post_again  # type: ignore[attr-defined]
+
+
+@blueprint.get("/<incident_id>/promises/<promise_id>/waiver")
+@access.needs(AccountRole.RESPONDER)
+def ask_waiver(incident_id: str, promise_id: str) -> ResponseReturnValue:
+    """Show the form that asks to let a promise go, or the one that decides."""
+    return _waiver_page(_promise(incident_id, promise_id), {}, {})
+
+
+@blueprint.post("/<incident_id>/promises/<promise_id>/waiver")
+@access.needs(AccountRole.RESPONDER)
+def waiver(incident_id: str, promise_id: str) -> ResponseReturnValue:
+    """Ask for a waiver, or decide one that somebody else asked for."""
+    promise, now, act = _promise(incident_id, promise_id), clock.now(), request.form.get("act", "ask")
+    try:
+        if act == "ask":
+            aftermath.ask_waiver(promise_id, request.form.get("reason", ""), current_user.id, now)
+        else:
+            aftermath.decide_waiver(request.form.get("waiver_id", ""), act == "grant", current_user.id, now)
+    except RuleBroken as broken:
+        return _waiver_page(promise, typed(), broken.errors), 422
+    except Conflict as conflict:
+        return _waiver_page(promise, typed(), {"": str(conflict)}), 409
+    return redirect(url_for("messages.room", incident_id=incident_id, done="waiver"), 303)
+
+
+@blueprint.get("/<incident_id>/close")
+@access.needs(AccountRole.COMMS)
+def ask_close(incident_id: str) -> ResponseReturnValue:
+    """Show what is still owed, and the button that closes the incident when nothing is."""
+    return _close_page(get_incident(incident_id), {})
+
+
+@blueprint.post("/<incident_id>/close")
+@access.needs(AccountRole.COMMS)
+def close(incident_id: str) -> ResponseReturnValue:
+    """Close the incident."""
+    try:
+        aftermath.close(incident_id, posted_version(), current_user.id, clock.now())
+    except RuleBroken as broken:
+        return _close_page(get_incident(incident_id), broken.errors), 422
+    except Conflict as conflict:
+        return _close_page(get_incident(incident_id), {"": str(conflict)}), 409
+    return redirect(url_for("messages.room", incident_id=incident_id, done="close"), 303)
+
+
+def _save(incident: Incident, kind: DocumentKind, now: datetime) -> None:
+    if kind is DocumentKind.DIRECT_EMAIL:
+        raise RuleBroken({"": "Please press Send."})
+    aftermath.save_document(incident.id, kind, typed(), posted_version(), current_user.id, now)
+
+
+def _submit(incident: Incident, kind: DocumentKind, now: datetime) -> None:
+    """Save what was typed, then ask for the review: two steps, each whole by itself."""
+    _save(incident, kind, now)
+    document = _current(incident, kind)
+    aftermath.submit(document.id, document.version, current_user.id, now)
+
+
+def _review(incident: Incident, kind: DocumentKind, now: datetime) -> None:
+    document, comment = _current(incident, kind), request.form.get("comment", "")
+    approve = request.form.get("act") == "approve"
+    aftermath.review(document.id, posted_version(), approve, comment, current_user.id, now)
+
+
+def _take_back(incident: Incident, kind: DocumentKind, now: datetime) -> None:
+    aftermath.take_back(_current(incident, kind).id, posted_version(), current_user.id, now)
+
+
+def _send(incident: Incident, kind: DocumentKind, now: datetime) -> None:
+    _require_comms()
+    if kind is DocumentKind.DIRECT_EMAIL:
+        aftermath.send_direct_email(incident.id, typed(), posted_nonce(), current_user.id, now)
+        return
+    send_at = None
+    if request.form.get("act") == "schedule":
+        send_at = parse_typed_instant(request.form.get("send_at", ""))
+        if send_at is None:
+            raise RuleBroken({"send_at": "Please give a date and time in UTC, like 2026-11-22 09:00."})
+    aftermath.send(_current(incident, kind).id, posted_version(), send_at, current_user.id, now)
+
+
+def _publish_post_mortem(incident: Incident, kind: DocumentKind, now: datetime) -> None:
+    _require_comms()
+    aftermath.publish_post_mortem(_current(incident, kind).id, posted_version(), current_user.id, now)
+
+
+def _send_test(incident: Incident, kind: DocumentKind, now: datetime) -> None:
+    aftermath.send_test(_current(incident, kind).id, current_user.id, now)
+
+
+_ACTS: Mapping[str, Callable[[Incident, DocumentKind, datetime], None]] = {
+    "save": _save,
+    "submit": _submit,
+    "approve": _review,
+    "send-back": _review,
+    "take-back": _take_back,
+    "send": _send,
+    "schedule": _send,
+    "publish": _publish_post_mortem,
+    "test": _send_test,
+}
+
+
+def _require_comms() -> None:
+    if not current_user.role.allows(AccountRole.COMMS):
+        raise RuleBroken({"": "This writes to customers: it needs the role Comms."})
+
+
+def _current(incident: Incident, kind: DocumentKind) -> Document:
+    document = aftermath.current_document(db.session(), incident.id, kind)
+    if document is None:
+        raise Conflict("Nothing was written yet: please save a draft first.")
+    return document
+
+
+def _page(
+    incident: Incident, kind: DocumentKind, kept: Mapping[str, str] | None, errors: Mapping[str, str]
+) -> str:
+    listed = db.session.scalars(
+        select(Document)
+        .where(Document.incident_id == incident.id, Document.kind == kind)
+        .order_by(Document.created_at.desc(), Document.id)
+        .execution_options(populate_existing=True)
+    ).all()
+    document = listed[0] if listed else None
+    states = set(EDITABLE) | ({DocumentState.REJECTED} if document else set())
+    return render_template(
+        "console/document.html",
+        incident=incident,
+        kind=kind,
+        fields=FIELDS[kind],
+        document=document,
+        earlier=listed[1:],
+        is_editable=document is None or document.state in states or kind is DocumentKind.DIRECT_EMAIL,
+        typed=kept if kept is not None else _opening_values(incident, kind, document),
+        errors=errors,
+        version=document.version if document else 0,
+        form_token=form_token(),
+        is_author=document is not None and document.author_id == current_user.id,
+        may_send=current_user.role.allows(AccountRole.COMMS),
+        people=reach(incident.id, "customers") if incident.visibility is Visibility.PUBLIC else 0,
+    )
+
+
+def _opening_values(incident: Incident, kind: DocumentKind, document: Document | None) -> dict[str, str]:
+    """Fill the form from what is known, so that little is left to type."""
+    if kind is DocumentKind.DIRECT_EMAIL:
+        newest = incident.updates[0].body if incident.updates else ""
+        return {"message": newest}
+    if document is not None:
+        return dict(document.fields)
+    said = next((each.fields or {} for each in incident.updates if (each.fields or {}).get("what_happened")), {})
+    story = " ".join(part for part in (said.get("experienced", ""), said.get("what_happened", "")) if part)
+    if kind is DocumentKind.POST_INCIDENT_EMAIL:
+        return {"what_happened": story}
+    return {"summary": story, "impact": said.get("experienced", "")}
+
+
+def _waiver_page(promise: Promise, values: Mapping[str, str], errors: Mapping[str, str]) -> str:
+    query = select(Waiver).where(Waiver.promise_id == promise.id).order_by(Waiver.asked_at.desc())
+    asked = db.session.scalars(query).all()
+    return render_template(
+        "console/waiver.html",
+        promise=promise,
+        is_waivable=promise.kind in WAIVABLE and promise.state is PromiseState.OPEN,
+        waiting=next((each for each in asked if each.decided_at is None), None),
+        decided=[each for each in asked if each.decided_at is not None],
+        typed=values,
+        errors=errors,
+    )
+
+
+def _close_page(incident: Incident, errors: Mapping[str, str]) -> str:
+    query = select(Promise).where(Promise.incident_id == incident.id, Promise.state == PromiseState.OPEN)
+    owed = db.session.scalars(query.order_by(Promise.due_at)).all()
+    return render_template("console/close.html", incident=incident, owed=owed, errors=errors)
+
+
+def _promise(incident_id: str, promise_id: str) -> Promise:
+    promise = db.session.get(Promise, promise_id)
+    if promise is None or promise.incident_id != incident_id:
+        raise NotFound("promise")
+    return promise
