@@ -2,14 +2,14 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, and_, exists, func, null, select, union_all
 from sqlalchemy.orm import Session
 
 from statuspage.actions.ledger import audit
 from statuspage.actions.people import Browser, check_email
-from statuspage.db import insert_once, transaction
+from statuspage.db import db, insert_once, transaction
 from statuspage.delivery.outbox import announce_to_address
-from statuspage.models import Announcement, Subscriber, new_id
+from statuspage.models import Announcement, Customer, CustomerComponent, IncidentComponent, Subscriber, new_id
 from statuspage.rules.vocabulary import NotFound
 
 # So that nobody can fill another's inbox through this form.
@@ -78,6 +78,54 @@ def _get(session: Session, subscriber_id: str) -> Subscriber:
     return subscriber
 
 
-def audience(_announcement: Announcement) -> Select[str, str]:
-    """Return the query of ids and addresses that an announcement goes to."""
-    return select(Subscriber.id, Subscriber.email).where(Subscriber.state == Subscriber.ACTIVE)
+def audience(announcement: Announcement) -> Select[str, str, str | None, str | None]:
+    """Return the query of the recipients of an announcement: id, address, and whether as subscriber or customer."""
+    return _recipients(announcement.audience, announcement.incident_id)
+
+
+def reach(incident_id: str, audience: str) -> int:
+    """Return how many addresses ``subscribers`` or ``customers`` of an incident are at present."""
+    recipients = _recipients(audience, incident_id).subquery()
+    return db.session.execute(select(func.count()).select_from(recipients)).scalar_one()
+
+
+def _recipients(audience: str, incident_id: str | None) -> Select[str, str, str | None, str | None]:
+    if audience == "subscribers":
+        return _subscribers()
+    if audience == "customers":
+        return _subscribers_and_customers(incident_id)
+    raise ValueError(f"an announcement to {audience!r} has no audience to look for")
+
+
+def _subscribers() -> Select[str, str, str | None, str | None]:
+    return select(
+        Subscriber.id, Subscriber.email, Subscriber.id.label("subscriber_id"), null().label("customer_id")
+    ).where(Subscriber.state == Subscriber.ACTIVE)
+
+
+def _subscribers_and_customers(incident_id: str | None) -> Select[str, str, str | None, str | None]:
+    """Subscribers, and the customers that use an affected component and are no subscribers: each address once.
+
+    A customer who was a subscriber once is written to as the subscriber was:
+    so the deliveries' unique key holds even for somebody who unsubscribes
+    between two chunks of the same announcement.
+    """
+    affected = select(IncidentComponent.component_id).where(IncidentComponent.incident_id == incident_id)
+    uses_affected = exists().where(
+        CustomerComponent.customer_id == Customer.id, CustomerComponent.component_id.in_(affected)
+    )
+    # Whoever never confirmed was perhaps signed up by somebody else: that spelling of the address counts for nothing.
+    known = and_(Subscriber.email_key == Customer.email_key, Subscriber.state != Subscriber.PENDING)
+    customers = (
+        select(
+            Customer.id,
+            func.coalesce(Subscriber.email, Customer.email).label("email"),
+            null().label("subscriber_id"),
+            Customer.id.label("customer_id"),
+        )
+        .select_from(Customer)
+        .outerjoin(Subscriber, known)
+        .where(uses_affected, func.coalesce(Subscriber.state, "") != Subscriber.ACTIVE)
+    )
+    everyone = union_all(_subscribers(), customers).subquery()
+    return select(everyone.c.id, everyone.c.email, everyone.c.subscriber_id, everyone.c.customer_id)
