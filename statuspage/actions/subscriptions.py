@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from statuspage.actions.ledger import audit
 from statuspage.actions.people import Browser, check_email
 from statuspage.db import db, insert_once, transaction
-from statuspage.delivery.outbox import announce_to_address
+from statuspage.delivery.outbox import Audience, announce_to_address
 from statuspage.models import Announcement, Customer, CustomerComponent, IncidentComponent, Subscriber, new_id
 from statuspage.rules.vocabulary import NotFound
 
@@ -78,23 +78,32 @@ def _get(session: Session, subscriber_id: str) -> Subscriber:
     return subscriber
 
 
-def audience(announcement: Announcement) -> Select[str, str, str | None, str | None]:
-    """Return the query of the recipients of an announcement: id, address, and whether as subscriber or customer."""
-    return _recipients(announcement.audience, announcement.incident_id)
+def audience(announcement: Announcement) -> Audience:
+    """Return whom an announcement goes to, subscribers or the customers of its incident."""
+    return _audience(announcement.audience, announcement.incident_id)
 
 
 def reach(incident_id: str, audience: str) -> int:
     """Return how many addresses ``subscribers`` or ``customers`` of an incident are at present."""
-    recipients = _recipients(audience, incident_id).subquery()
+    recipients = _audience(audience, incident_id).recipients.subquery()
     return db.session.execute(select(func.count()).select_from(recipients)).scalar_one()
 
 
-def _recipients(audience: str, incident_id: str | None) -> Select[str, str, str | None, str | None]:
+def _audience(audience: str, incident_id: str | None) -> Audience:
     if audience == "subscribers":
-        return _subscribers()
+        return Audience(_active_ids(), _subscribers())
     if audience == "customers":
-        return _subscribers_and_customers(incident_id)
-    raise ValueError(f"an announcement to {audience!r} has no audience to look for")
+        candidates = union_all(_active_ids(), select(Customer.id)).subquery()
+        found = union_all(_subscribers(), _customers(incident_id)).subquery()
+        return Audience(
+            select(candidates.c.id),
+            select(found.c.id, found.c.email, found.c.subscriber_id, found.c.customer_id),
+        )
+    raise ValueError(f"nobody is looked up for an announcement to {audience!r}")
+
+
+def _active_ids() -> Select[str]:
+    return select(Subscriber.id).where(Subscriber.state == Subscriber.ACTIVE)
 
 
 def _subscribers() -> Select[str, str, str | None, str | None]:
@@ -103,29 +112,26 @@ def _subscribers() -> Select[str, str, str | None, str | None]:
     ).where(Subscriber.state == Subscriber.ACTIVE)
 
 
-def _subscribers_and_customers(incident_id: str | None) -> Select[str, str, str | None, str | None]:
-    """Subscribers, and the customers that use an affected component and are no subscribers: each address once.
+def _customers(incident_id: str | None) -> Select[str, str, str | None, str | None]:
+    """Customers that use an affected component, without those who are subscribers: these have their mail already.
 
-    A customer who was a subscriber once is written to as the subscriber was:
-    so the deliveries' unique key holds even for somebody who unsubscribes
-    between two chunks of the same announcement.
+    Who was a subscriber once is written to in that spelling of the address:
+    so the deliveries' unique key keeps it to one mail even for somebody who
+    unsubscribes between two chunks. The spelling of a sign-up that nobody
+    confirmed counts for nothing.
     """
     affected = select(IncidentComponent.component_id).where(IncidentComponent.incident_id == incident_id)
     uses_affected = exists().where(
         CustomerComponent.customer_id == Customer.id, CustomerComponent.component_id.in_(affected)
     )
-    # Whoever never confirmed was perhaps signed up by somebody else: that spelling of the address counts for nothing.
-    known = and_(Subscriber.email_key == Customer.email_key, Subscriber.state != Subscriber.PENDING)
-    customers = (
+    confirmed_once = and_(Subscriber.email_key == Customer.email_key, Subscriber.state != Subscriber.PENDING)
+    return (
         select(
             Customer.id,
             func.coalesce(Subscriber.email, Customer.email).label("email"),
             null().label("subscriber_id"),
             Customer.id.label("customer_id"),
         )
-        .select_from(Customer)
-        .outerjoin(Subscriber, known)
+        .outerjoin(Subscriber, confirmed_once)
         .where(uses_affected, func.coalesce(Subscriber.state, "") != Subscriber.ACTIVE)
     )
-    everyone = union_all(_subscribers(), customers).subquery()
-    return select(everyone.c.id, everyone.c.email, everyone.c.subscriber_id, everyone.c.customer_id)

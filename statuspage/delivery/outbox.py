@@ -33,8 +33,15 @@ LONGEST_BACK_OFF = timedelta(minutes=30)
 TWICE_UNKNOWN = "Twice the answer of the mail provider went missing: it may or may not have arrived."
 CRASHED = "The worker ended while it was handing this over."
 
-Audience = Callable[[Announcement], Select[str, str, str | None, str | None]]
-"""Announcement to a query of its recipients: ``id``, ``email``, ``subscriber_id``, ``customer_id`` (one of both)."""
+
+@dataclass(frozen=True)
+class Audience:
+    """Whom an announcement goes to."""
+
+    candidates: Select[str]
+    """``id`` of everybody who may be a recipient, to be walked through in chunks: simple enough for an index."""
+    recipients: Select[str, str, str | None, str | None]
+    """Those who are: ``id``, ``email``, and the id once more as ``subscriber_id`` or as ``customer_id``."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +127,7 @@ def announce_to_address(
     )
 
 
-def expand(audience: Audience, now: datetime) -> bool:
+def expand(audience_of: Callable[[Announcement], Audience], now: datetime) -> bool:
     """Make delivery rows for the next chunk of the oldest announcement; tell whether there was one."""
     with transaction(now) as session:
         announcement = session.scalar(
@@ -132,30 +139,30 @@ def expand(audience: Audience, now: datetime) -> bool:
         )
         if announcement is None:
             return False
-        recipients = audience(announcement)
-        recipient_id = recipients.selected_columns.id
-        rest = recipients.where(recipient_id > announcement.expanded_to)
-        chunk = rest.order_by(recipient_id).limit(EXPANSION_CHUNK).subquery()
-        last: str | None = session.scalar(select(func.max(chunk.c.id)))
-        if last is None:
+        audience = audience_of(announcement)
+        candidate, recipient = audience.candidates.selected_columns.id, audience.recipients.selected_columns.id
+        begin = announcement.expanded_to
+        chunk = audience.candidates.where(candidate > begin).order_by(candidate).limit(EXPANSION_CHUNK).subquery()
+        end: str | None = session.scalar(select(func.max(chunk.c.id)))
+        if end is None:
             announcement.expanded_at = now
             return True
-        # Up to that id and not "the first so many" again: who joined in between pushes nobody out.
-        session.execute(_insert_deliveries(session, announcement, rest.where(recipient_id <= last).subquery(), now))
-        announcement.expanded_to = last
+        found = audience.recipients.where(recipient > begin, recipient <= end).subquery()
+        session.execute(_insert_deliveries(session, announcement, found, now))
+        announcement.expanded_to = end
         return True
 
 
-def _insert_deliveries(session: Session, announcement: Announcement, chunk: Subquery, now: datetime) -> Any:
+def _insert_deliveries(session: Session, announcement: Announcement, found: Subquery, now: datetime) -> Any:
     rows = select(
         literal(announcement.id),
-        chunk.c.subscriber_id,
-        chunk.c.customer_id,
-        chunk.c.email,
+        found.c.subscriber_id,
+        found.c.customer_id,
+        found.c.email,
         literal(INCIDENT_LANE),
         literal(Delivery.QUEUED),
         literal(now, UtcDateTime()),
-    ).order_by(chunk.c.id)
+    ).order_by(found.c.id)
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     columns = ["announcement_id", "subscriber_id", "customer_id", "address", "lane", "state", "not_before"]
     return insert(Delivery).from_select(columns, rows).on_conflict_do_nothing()
