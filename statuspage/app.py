@@ -24,7 +24,7 @@ from statuspage.web.admin import page as admin_page
 from statuspage.web.admin import people as admin_people
 from statuspage.web.admin import policies as admin_policies
 from statuspage.web.admin import templates as admin_templates
-from statuspage.web.console import account, board, clocks, course, incidents, mail, messages, reports
+from statuspage.web.console import account, board, clocks, course, documents, incidents, mail, messages, reports
 
 ROOT = Path(__file__).resolve().parents[1]
 BODY_LIMIT = 256 * 1024
@@ -55,7 +55,21 @@ def create_app(settings: Settings | None = None) -> Flask:
     # Strangers' forms carry no session; the blueprint has checks of its own.
     csrf.exempt(subscribe.blueprint)
     clocks.install(app)
-    for part in (health, auth, subscribe, nudges, board, clocks, incidents, messages, course, mail, account, reports):
+    for part in (
+        health,
+        auth,
+        subscribe,
+        nudges,
+        board,
+        clocks,
+        incidents,
+        messages,
+        course,
+        documents,
+        mail,
+        account,
+        reports,
+    ):
         app.register_blueprint(part.blueprint)
     for part in (admin_components, admin_people, admin_policies, admin_channels, admin_templates, admin_page):
         app.register_blueprint(part.blueprint)

@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from statuspage import clock
-from statuspage.actions import escalation, subscriptions
+from statuspage.actions import aftermath, escalation, subscriptions
 from statuspage.db import db, transaction
 from statuspage.delivery import chat, composition, outbox
 from statuspage.delivery.providers import transport_for
@@ -87,6 +87,8 @@ class Worker:
                 escalation.push_back(promise_id, now)
         for step_id in escalation.unproven_steps(now):
             escalation.look_again(step_id, now)
+        for document_id in aftermath.due_documents(now):
+            aftermath.send_due(document_id, now)
         return len(due) == escalation.AT_ONCE
 
     def _expand(self, now: datetime) -> bool:
@@ -104,7 +106,7 @@ class Worker:
 
     def _hand_over(self, batch: outbox.Batch, now: datetime) -> None:
         try:
-            message = composition.compose(batch.announcement, self._settings)
+            message = composition.compose(batch.announcement, self._settings, batch.is_to_customers)
             recipients = [composition.recipient(batch.announcement, each, self._settings) for each in batch.deliveries]
         except Exception as error:  # A poisoned announcement must not hold up the others.
             log.exception("announcement %s can't be written as a mail", batch.announcement.id)

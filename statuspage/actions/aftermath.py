@@ -31,7 +31,9 @@ from statuspage.rules.vocabulary import (
 )
 
 REASON_LIMIT = 500
-SOMEBODY_FASTER = "Somebody else changed this text while you were writing. Yours is kept below: please look and save again."
+SOMEBODY_FASTER = (
+    "Somebody else changed this text while you were writing. Yours is kept below: please look and save again."
+)
 EVENTS = {
     DocumentKind.DIRECT_EMAIL: EventKind.DIRECT_EMAIL_SENT,
     DocumentKind.POST_INCIDENT_EMAIL: EventKind.POST_INCIDENT_EMAIL_SENT,

@@ -41,7 +41,9 @@ FIELDS: Mapping[DocumentKind, tuple[Field, ...]] = {
     DocumentKind.POST_MORTEM: (
         Field("summary", "Summary", "Two or three sentences for somebody who was not there."),
         Field("root_cause", "Root cause", "Systems and conditions, not people."),
-        Field("contributing_factors", "Contributing factors", "What made it likelier, longer or worse.", required=False),
+        Field(
+            "contributing_factors", "Contributing factors", "What made it likelier, longer or worse.", required=False
+        ),
         Field("went_well", "What went well", "", required=False),
         Field("went_poorly", "What went poorly", "", required=False),
         Field("impact", "Impact", "Users affected, duration, business."),

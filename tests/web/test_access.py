@@ -15,6 +15,7 @@ Arrive = Callable[[AccountRole], Visitor]
 
 SAMPLES = {
     "step": "severity",
+    "document": "post-mortem",
     "promise_id": "nosuchthing0",
     "incident_id": "nosuchthing0",
     "component_id": "nosuchthing0",

@@ -69,7 +69,9 @@ def test_every_page_of_the_console_is_sound_with_hostile_words_on_it(incident_id
         f"{room}/resolve",
         f"{room}?posted=update",
         *(f"{room}/{step}" for step in STEPS),
+        *(f"{room}/{document}" for document in ("direct-email", "post-incident-email", "post-mortem", "close")),
         f"{room}/promises/{promise_id()}/on-it",
+        f"{room}/promises/{promise_id()}/waiver",
         "/console/clocks/",
         "/console/mail/",
         "/console/account/",
@@ -101,7 +103,7 @@ def test_pages_that_say_what_is_wrong_are_sound_too(incident_id: str, arrive: Ar
         "/admin/channels/",
         "/admin/page/",
         "/admin/policies/SEV2",
-        *(f"{room}/{step}" for step in ("severity", "declaration", "internal-update")),
+        *(f"{room}/{step}" for step in ("severity", "declaration", "internal-update", "post-mortem")),
     ):
         answer = admin.post(path, {"name": "", "title": HOSTILE * 9, "email": HOSTILE, "being_done": HOSTILE})
         assert answer.status_code == 422, path

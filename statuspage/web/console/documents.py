@@ -187,9 +187,7 @@ def _current(incident: Incident, kind: DocumentKind) -> Document:
     return document
 
 
-def _page(
-    incident: Incident, kind: DocumentKind, kept: Mapping[str, str] | None, errors: Mapping[str, str]
-) -> str:
+def _page(incident: Incident, kind: DocumentKind, kept: Mapping[str, str] | None, errors: Mapping[str, str]) -> str:
     listed = db.session.scalars(
         select(Document)
         .where(Document.incident_id == incident.id, Document.kind == kind)
