@@ -17,6 +17,7 @@ from statuspage.models import (
     Account,
     Component,
     ComponentStateChange,
+    Drill,
     FormSubmission,
     Incident,
     IncidentComponent,
@@ -72,33 +73,43 @@ def declare(declaration: Declaration, nonce: str, by: str, now: datetime) -> str
 
     Raises RuleBroken for a bad title, an unknown component or account.
     """
-    title = check_title(declaration.title)
     with transaction(now) as session:
         incident_id = new_id()
         earlier = _claim_form(session, nonce, incident_id, repr(declaration), by, now)
         if earlier is not None:
             return earlier
-        if not declaration.states:
-            raise RuleBroken({"components": "Please choose at least one affected component and its state."})
-        session.add(
-            Incident(
-                id=incident_id,
-                title=title,
-                severity=declaration.severity,
-                visibility=declaration.visibility,
-                stage=Stage.INVESTIGATING,
-                started_at=now,
-                declared_at=now,
-                declared_by_id=by,
-                created_at=now,
-                updated_at=now,
-            )
-        )
-        session.flush()
-        _affect(session, incident_id, declaration.states)
-        _assign(session, incident_id, declaration.roles)
-        audit(session, by, "declare", "incident", incident_id, now, title=title, severity=declaration.severity)
+        record_declaration(session, incident_id, declaration, by, now)
         return incident_id
+
+
+def record_declaration(
+    session: Session, incident_id: str, declaration: Declaration, by: str | None, now: datetime
+) -> None:
+    """Write a declared incident into the transaction of the action that declares it.
+
+    Raises RuleBroken for a bad title, no or an unknown component, an unknown account.
+    """
+    title = check_title(declaration.title)
+    if not declaration.states:
+        raise RuleBroken({"components": "Please choose at least one affected component and its state."})
+    session.add(
+        Incident(
+            id=incident_id,
+            title=title,
+            severity=declaration.severity,
+            visibility=declaration.visibility,
+            stage=Stage.INVESTIGATING,
+            started_at=now,
+            declared_at=now,
+            declared_by_id=by,
+            created_at=now,
+            updated_at=now,
+        )
+    )
+    session.flush()
+    _affect(session, incident_id, declaration.states)
+    _assign(session, incident_id, declaration.roles)
+    audit(session, by, "declare", "incident", incident_id, now, title=title, severity=declaration.severity)
 
 
 def acknowledge(incident_id: str, post: Post, nonce: str, by: str, now: datetime) -> str:
@@ -160,6 +171,7 @@ def _post_once(
         incident = _take(session, incident_id, post.version)
         if not incident.is_open:
             raise Conflict("This incident is resolved already.")
+        _require_drill_goes_on(session, incident)
         prepare(incident)
         _post(session, incident, update_id, post, by, now)
         return update_id
@@ -198,6 +210,13 @@ def _take(session: Session, incident_id: str, version: int) -> Incident:
 def _require_acknowledged(incident: Incident) -> None:
     if incident.last_posted_at is None:
         raise Conflict("Nothing is public yet: please post the acknowledge message first.")
+
+
+def _require_drill_goes_on(session: Session, incident: Incident) -> None:
+    if incident.visibility is Visibility.DRILL:
+        drill = session.get(Drill, incident.id, populate_existing=True)
+        if drill is not None and drill.ended_at is not None:
+            raise Conflict("This drill has ended: its score sheet stays as it is.")
 
 
 def _post(session: Session, incident: Incident, update_id: str, post: Post, by: str, now: datetime) -> None:
