@@ -22,7 +22,7 @@ from statuspage.web.admin import components as admin_components
 from statuspage.web.admin import page as admin_page
 from statuspage.web.admin import people as admin_people
 from statuspage.web.admin import templates as admin_templates
-from statuspage.web.console import account, board, incidents, mail, messages
+from statuspage.web.console import account, board, drills, incidents, mail, messages
 
 ROOT = Path(__file__).resolve().parents[1]
 BODY_LIMIT = 256 * 1024
@@ -52,7 +52,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     csrf = CSRFProtect(app)
     # Strangers' forms carry no session; the blueprint has checks of its own.
     csrf.exempt(subscribe.blueprint)
-    for part in (health, auth, subscribe, board, incidents, messages, mail, account):
+    for part in (health, auth, subscribe, board, incidents, messages, drills, mail, account):
         app.register_blueprint(part.blueprint)
     for part in (admin_components, admin_people, admin_templates, admin_page):
         app.register_blueprint(part.blueprint)

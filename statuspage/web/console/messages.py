@@ -31,6 +31,7 @@ from statuspage.settings import Settings
 from statuspage.site import publisher
 from statuspage.web import access
 from statuspage.web.console import preview
+from statuspage.web.console.drills import play_of
 from statuspage.web.console.incidents import grouped_components, posted_states
 from statuspage.web.forms import STALE, StaleForm, form_token, posted_nonce, posted_version, typed
 
@@ -138,6 +139,7 @@ def _show(incident: Incident, kind: MessageKind, kept: dict[str, str] | None, er
         states=_states(incident, kind, kept),
         groups=grouped_components(),
         first_update_by=first_update_by(incident),
+        play=play_of(incident.id, now),
         preview=_preview(incident, kind, values, now),
         subscribers=db.session.scalar(
             select(func.count()).select_from(Subscriber).where(Subscriber.state == Subscriber.ACTIVE)
