@@ -391,9 +391,7 @@ def drill_score(drill_id: str) -> None:
     click.echo(f"Longest silence: {said(sheet.longest_silence)}")
     click.echo(f"Resolved after:  {said(sheet.resolved_after)}")
     for each in sheet.kinds:
-        counts = f"{each.kept} kept, {each.late} late, {each.missed} missed, {each.open} open"
-        late_by = f" (late by up to {said(each.late_by)})" if each.late_by else ""
-        click.echo(f"{LABELS[each.kind]}: {counts}{late_by}")
+        click.echo(f"{LABELS[each.kind]}: {each.in_words}")
 
 
 # --- bringing things over, looking after things ----------------------------

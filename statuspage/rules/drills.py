@@ -67,6 +67,20 @@ class KindScore:
     late_by: timedelta | None
     """The longest time by which one was late, or is overdue; None if none was."""
 
+    @property
+    def in_words(self) -> str:
+        """Return the counts for readers: ``1 kept, 2 late; up to 7 min late``."""
+        counts = {"kept": self.kept, "late": self.late, "missed": self.missed, "open": self.open}
+        said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+        return f"{said}; {self.delay_in_words}" if self.late_by else said
+
+    @property
+    def delay_in_words(self) -> str:
+        """Return by how much it was late; empty if nothing was."""
+        if self.late_by is None:
+            return ""
+        return f"{'up to ' if self.late + self.open > 1 else ''}{span_in_words(self.late_by)} late"
+
 
 @dataclass(frozen=True)
 class ScoreSheet:
@@ -175,8 +189,7 @@ def _to_practise(kinds: Sequence[KindScore], updates: int, resolved_after: timed
     for each in kinds:
         if not (each.late_by or each.missed):
             continue
-        how = f"was up to {span_in_words(each.late_by)} late" if each.late_by else "was left out"
-        return f"{LABELS[each.kind]}: it {how}. Next time, {_ADVICE.get(each.kind, 'decide early who writes it')}."
+        return f"{LABELS[each.kind]}: it was {each.delay_in_words or 'left out'}. Next time, {_ADVICE.get(each.kind, 'decide early who writes it')}."
     if resolved_after is None:
         return "The end: this drill has no resolve message. Closing well is worth a try too."
     return "Nothing stands out. Take a harder scenario, or change roles."
@@ -200,7 +213,7 @@ _DATABASE_OUTAGE = Scenario(
         _after(
             0,
             _MONITORING,
-            "The start page answers with an error from all three places we check from, for four minutes.",
+            "For four minutes the start page has answered with an error, from all three places we check from.",
         ),
         _after(
             3, _SUPPORT, "Eleven messages in three minutes, and all say the same: an error page right after signing in."

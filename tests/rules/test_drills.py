@@ -121,6 +121,22 @@ def test_promises_are_counted_kind_by_kind() -> None:
     ]
 
 
+def test_the_promises_of_a_kind_are_put_into_words() -> None:
+    late, more_late = promise(NEXT, LATE, 40, 47), promise(NEXT, LATE, 70, 73)
+    kept, missed = promise(NEXT, KEPT, 40, 35), promise(NEXT, MISSED, 90)
+    for promises, words in (
+        ((kept,), "1 kept"),
+        ((late,), "1 late; 7 min late"),
+        ((missed,), "1 missed"),
+        (
+            (kept, late, more_late, missed, promise(NEXT, OPEN, 130)),
+            "1 kept, 2 late, 1 missed, 1 open; up to 7 min late",
+        ),
+    ):
+        (found,) = scored(*promises, until=100).kinds
+        assert found.in_words == words
+
+
 def test_an_open_promise_is_overdue_until_the_drill_ends() -> None:
     (first,) = scored(promise(FIRST, OPEN, 15), until=40).kinds
     assert (first.open, first.late_by) == (1, timedelta(minutes=25))
@@ -160,28 +176,28 @@ def test_times_are_measured(
             (9, 51),
             51,
             "The first update came in time, 9 min after the declaration.",
-            "Next public update: it was up to 12 min late. Next time, post before the promised time",
+            "Next public update: it was 12 min late. Next time, post before the promised time",
         ),
         (
             ((FIRST, KEPT, 15, 9), (NEXT, OPEN, 39, None)),
             (9,),
             None,
             "The first update came in time",
-            "Next public update: it was up to 21 min late.",
+            "Next public update: it was 21 min late.",
         ),
         (
             ((FIRST, LATE, 15, 20), (NEXT, KEPT, 50, 45)),
             (20, 45),
             45,
             "1 of 2 promises were kept.",
-            "First public update: it was up to 5 min late. Next time, say early what customers notice",
+            "First public update: it was 5 min late. Next time, say early what customers notice",
         ),
         (
             ((FIRST, LATE, 15, 20),),
             (20, 45),
             45,
             "The incident was brought to its end, 45 min after the declaration.",
-            "First public update: it was up to 5 min late.",
+            "First public update: it was 5 min late.",
         ),
         (((FIRST, LATE, 15, 20),), (20,), None, "Customers would have heard from you once.", "First public update"),
         (((FIRST, LATE, 15, 20),), (20, 25), None, "Customers would have heard from you 2 times.", "First public"),
