@@ -69,17 +69,17 @@ class KindScore:
 
     @property
     def in_words(self) -> str:
-        """Return the counts for readers: ``1 kept, 2 late; up to 7 min late``."""
+        """Return the counts for readers: ``1 kept, 2 late; up to 7 min overdue``."""
         counts = {"kept": self.kept, "late": self.late, "missed": self.missed, "open": self.open}
         said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-        return f"{said}; {self.delay_in_words}" if self.late_by else said
+        return f"{said}; {self.delay_in_words} overdue" if self.late_by else said
 
     @property
     def delay_in_words(self) -> str:
-        """Return by how much it was late; empty if nothing was."""
+        """Return the longest delay for readers: ``up to 7 min``; empty if there was none."""
         if self.late_by is None:
             return ""
-        return f"{'up to ' if self.late + self.open > 1 else ''}{span_in_words(self.late_by)} late"
+        return f"{'up to ' if self.late + self.open > 1 else ''}{span_in_words(self.late_by)}"
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,8 @@ def _to_practise(kinds: Sequence[KindScore], updates: int, resolved_after: timed
     for each in kinds:
         if not (each.late_by or each.missed):
             continue
-        return f"{LABELS[each.kind]}: it was {each.delay_in_words or 'left out'}. Next time, {_ADVICE.get(each.kind, 'decide early who writes it')}."
+        how = f"{each.delay_in_words} late" if each.late_by else "left out"
+        return f"{LABELS[each.kind]}: it was {how}. Next time, {_ADVICE.get(each.kind, 'decide early who writes it')}."
     if resolved_after is None:
         return "The end: this drill has no resolve message. Closing well is worth a try too."
     return "Nothing stands out. Take a harder scenario, or change roles."

@@ -126,11 +126,11 @@ def test_the_promises_of_a_kind_are_put_into_words() -> None:
     kept, missed = promise(NEXT, KEPT, 40, 35), promise(NEXT, MISSED, 90)
     for promises, words in (
         ((kept,), "1 kept"),
-        ((late,), "1 late; 7 min late"),
+        ((late,), "1 late; 7 min overdue"),
         ((missed,), "1 missed"),
         (
             (kept, late, more_late, missed, promise(NEXT, OPEN, 130)),
-            "1 kept, 2 late, 1 missed, 1 open; up to 7 min late",
+            "1 kept, 2 late, 1 missed, 1 open; up to 7 min overdue",
         ),
     ):
         (found,) = scored(*promises, until=100).kinds
