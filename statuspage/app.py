@@ -24,7 +24,7 @@ from statuspage.web.admin import page as admin_page
 from statuspage.web.admin import people as admin_people
 from statuspage.web.admin import policies as admin_policies
 from statuspage.web.admin import templates as admin_templates
-from statuspage.web.console import account, board, clocks, course, documents, incidents, mail, messages, reports
+from statuspage.web.console import account, board, clocks, course, documents, drills, incidents, mail, messages, reports
 
 ROOT = Path(__file__).resolve().parents[1]
 BODY_LIMIT = 256 * 1024
@@ -66,6 +66,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         messages,
         course,
         documents,
+        drills,
         mail,
         account,
         reports,

@@ -17,10 +17,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from statuspage import clock, supervisor
-from statuspage.rules.vocabulary import AccountRole, Conflict, NotFound, RuleBroken, TokenScope
+from statuspage.rules.drills import SCENARIOS
+from statuspage.rules.times import instant_in_words, span_in_words
+from statuspage.rules.vocabulary import LABELS, AccountRole, Conflict, NotFound, RuleBroken, TokenScope
 from statuspage.settings import Settings, SettingsError, load
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from flask import Flask
 
     from statuspage.actions.importers import Row, Step
@@ -329,6 +333,67 @@ def token_add(name: str, scope: str) -> None:
 
     with _installation():
         click.echo(people.add_token(name, TokenScope(scope), clock.now()))
+
+
+# --- practising ------------------------------------------------------------
+
+
+@commands.group()
+def drill() -> None:
+    """Practice incidents: all the clocks, nothing public."""
+
+
+@drill.command("start", epilog="Example: statuspage drill start --scenario database-outage --by ada@example.com")
+@click.option("--scenario", type=click.Choice(list(SCENARIOS)), required=True)
+@click.option("--by", "email", default="", help="Address of the account that starts it; a program if left out.")
+def drill_start(scenario: str, email: str) -> None:
+    """Start a drill on all components; print its id and where to follow it."""
+    # SQLAlchemy takes a second to import: only commands that need it pay for it.
+    from statuspage.actions import drills
+
+    with _installation() as (settings, _):
+        by = _account_id(email) if email else None
+        incident_id = drills.start_drill(scenario, None, {}, by, clock.now())
+    click.echo(f"Started {incident_id}: {settings.public_url}/console/drills/{incident_id}")
+
+
+@drill.command("list", epilog="Example: statuspage drill list")
+def drill_list() -> None:
+    """List the drills, the newest first: id, scenario, when it began, whether it runs."""
+    # SQLAlchemy takes a second to import: only commands that need it pay for it.
+    from sqlalchemy import select
+
+    from statuspage.db import db
+    from statuspage.models import Drill, Incident
+
+    with _installation():
+        for each in db.session.scalars(select(Drill).join(Incident).order_by(Incident.created_at.desc())):
+            standing = "ended" if each.ended_at else "running"
+            began = instant_in_words(each.incident.created_at)
+            click.echo(f"{each.incident_id}\t{each.scenario}\t{began}\t{standing}")
+
+
+@drill.command("score", epilog="Example: statuspage drill score 3f9k2m8x1q0z")
+@click.argument("drill_id", metavar="ID")
+def drill_score(drill_id: str) -> None:
+    """Print how a drill went, or how it goes so far."""
+    # SQLAlchemy takes a second to import: only commands that need it pay for it.
+    from statuspage.actions import drills
+
+    with _installation():
+        sheet = drills.score_sheet(drill_id, clock.now())
+
+    def said(span: "timedelta | None") -> str:
+        return "-" if span is None else span_in_words(span)
+
+    click.echo(f"Went well:       {sheet.went_well}")
+    click.echo(f"To practise:     {sheet.to_practise}")
+    click.echo(f"Public updates:  {sheet.updates}")
+    click.echo(f"First update:    {said(sheet.first_update_after)}")
+    click.echo(f"Longest silence: {said(sheet.longest_silence)}")
+    click.echo(f"Resolved after:  {said(sheet.resolved_after)}")
+    for each in sheet.kinds:
+        click.echo(f"{LABELS[each.kind]}: {each.in_words}")
 
 
 # --- bringing things over, looking after things ----------------------------

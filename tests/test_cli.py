@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -78,7 +79,13 @@ def test_help_is_quick_and_exits_with_0(run: Run) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["fly"], ["user", "add", "ada@example.com"], ["user", "add", "a@example.com", "--role", "god"], ["import"]],
+    [
+        ["fly"],
+        ["drill", "start", "--scenario", "flood"],
+        ["user", "add", "ada@example.com"],
+        ["user", "add", "a@example.com", "--role", "god"],
+        ["import"],
+    ],
 )
 def test_a_command_used_wrongly_exits_with_2(run: Run, arguments: list[str]) -> None:
     assert run(*arguments).returncode == 2
@@ -187,6 +194,43 @@ def test_a_token_is_printed_once_and_only_its_hash_is_kept(initialised: Run, env
     assert token.encode() not in b"".join(
         file.read_bytes() for file in Path(environment["DATA_DIR"]).glob("statuspage.db*")
     )
+
+
+def test_a_drill_is_started_listed_and_scored(run: Run) -> None:
+    assert run("init").returncode == 0
+    started = run("drill", "start", "--scenario", "slow-sign-in", "--by", "Admin@example.com")
+    assert (started.returncode, started.stderr) == (0, "")
+    found = re.fullmatch(r"Started ([0-9a-z]{12}): http://.+/console/drills/\1\n", started.stdout)
+    assert found is not None
+    drill_id = found[1]
+    (row,) = run("drill", "list").stdout.splitlines()
+    assert re.fullmatch(rf"{drill_id}\tslow-sign-in\t.+ UTC\trunning", row)
+    score = run("drill", "score", drill_id)
+    assert (score.returncode, score.stderr) == (0, "")
+    assert "Went well:       You held a drill: the next one shows what it taught.\n" in score.stdout
+    assert "Public updates:  0\nFirst update:    -\n" in score.stdout
+    again = run("drill", "start", "--scenario", "slow-sign-in")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr == "Error: This scenario is being played already: please end that drill first.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["start", "--scenario", "slow-sign-in"], 2, "A drill needs at least one component: please add one first."),
+        (
+            ["start", "--scenario", "slow-sign-in", "--by", "b@example.com"],
+            1,
+            "There is no account with the address b@example.com.",
+        ),
+        (["score", "nosuchthing0"], 1, "There is no drill with the id nosuchthing0."),
+    ],
+)
+def test_a_drill_that_can_not_be_is_one_sentence(
+    initialised: Run, arguments: list[str], code: int, sentence: str
+) -> None:
+    done = initialised("drill", *arguments)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", f"Error: {sentence}\n")
 
 
 def test_an_import_prints_each_row_and_a_summary(initialised: Run) -> None:

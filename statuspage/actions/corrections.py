@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from statuspage.actions.incidents import assign, check_declared_at, claim_form, set_states, take
+from statuspage.actions.incidents import assign, check_declared_at, claim_form, require_drill_goes_on, set_states, take
 from statuspage.actions.ledger import audit, mark_changed, take_page
 from statuspage.actions.promises import NOTHING_ELSE, Fact, record
 from statuspage.db import transaction
@@ -125,6 +125,7 @@ def post_internal_update(incident_id: str, body: str, nonce: str, by: str | None
             raise NotFound("incident")
         if not incident.is_open:
             raise Conflict("This incident is resolved already.")
+        require_drill_goes_on(session, incident)
         session.add(InternalUpdate(id=update_id, incident_id=incident_id, body=checked, posted_at=now, author_id=by))
         session.flush()
         for channel_id in session.scalars(_TEAM_CHATS):

@@ -19,6 +19,7 @@ from statuspage.models import (
     Account,
     Component,
     ComponentStateChange,
+    Drill,
     FormSubmission,
     Incident,
     IncidentComponent,
@@ -88,36 +89,46 @@ def declare(declaration: Declaration, nonce: str, by: str | None, now: datetime)
 
     Raises RuleBroken for a bad title, a time that can't be, an unknown component or account.
     """
-    title = check_title(declaration.title)
-    declared_at = check_declared_at(declaration.declared_at or now, now)
     with transaction(now) as session:
         incident_id = new_id()
         earlier = claim_form(session, nonce, incident_id, repr(declaration), by, now)
         if earlier is not None:
             return earlier
-        if not declaration.states:
-            raise RuleBroken({"components": "Please choose at least one affected component and its state."})
-        session.add(
-            Incident(
-                id=incident_id,
-                title=title,
-                severity=declaration.severity,
-                visibility=declaration.visibility,
-                stage=Stage.INVESTIGATING,
-                started_at=declared_at,
-                declared_at=declared_at,
-                declared_by_id=by,
-                created_at=now,
-                updated_at=now,
-            )
-        )
-        session.flush()
-        _affect(session, incident_id, declaration.states)
-        assign(session, incident_id, declaration.roles)
-        incident = session.get_one(Incident, incident_id)
-        record(session, incident, EventKind.DECLARED, Fact(occurred_at=declared_at), by, now)
-        audit(session, by, "declare", "incident", incident_id, now, title=title, severity=declaration.severity)
+        record_declaration(session, incident_id, declaration, by, now)
         return incident_id
+
+
+def record_declaration(
+    session: Session, incident_id: str, declaration: Declaration, by: str | None, now: datetime
+) -> None:
+    """Write a declared incident, and what it owes, into the transaction of the action that declares it.
+
+    Raises RuleBroken for a bad title, a time that can't be, no or an unknown component, an unknown account.
+    """
+    title = check_title(declaration.title)
+    declared_at = check_declared_at(declaration.declared_at or now, now)
+    if not declaration.states:
+        raise RuleBroken({"components": "Please choose at least one affected component and its state."})
+    session.add(
+        Incident(
+            id=incident_id,
+            title=title,
+            severity=declaration.severity,
+            visibility=declaration.visibility,
+            stage=Stage.INVESTIGATING,
+            started_at=declared_at,
+            declared_at=declared_at,
+            declared_by_id=by,
+            created_at=now,
+            updated_at=now,
+        )
+    )
+    session.flush()
+    _affect(session, incident_id, declaration.states)
+    assign(session, incident_id, declaration.roles)
+    incident = session.get_one(Incident, incident_id)
+    record(session, incident, EventKind.DECLARED, Fact(occurred_at=declared_at), by, now)
+    audit(session, by, "declare", "incident", incident_id, now, title=title, severity=declaration.severity)
 
 
 def check_declared_at(declared_at: datetime, now: datetime) -> datetime:
@@ -192,6 +203,7 @@ def post_holding_update(incident_id: str, nonce: str, by: str, now: datetime) ->
         if not incident.is_open:
             raise Conflict("This incident is resolved already.")
         _require_acknowledged(incident)
+        require_drill_goes_on(session, incident)
         hold(session, incident, update_id, by, now)
         return update_id
 
@@ -259,12 +271,21 @@ def take(session: Session, incident_id: str, version: int) -> Incident:
         raise NotFound("incident")
     if taken.rowcount != 1:  # type: ignore[attr-defined]
         raise Conflict("Somebody else changed this incident while you were writing. Your text is kept below.")
+    require_drill_goes_on(session, incident)
     return incident
 
 
 def _require_acknowledged(incident: Incident) -> None:
     if incident.last_posted_at is None:
         raise Conflict("Nothing is public yet: please post the acknowledge message first.")
+
+
+def require_drill_goes_on(session: Session, incident: Incident) -> None:
+    """Raise Conflict if the incident is a drill that has ended."""
+    if incident.visibility is Visibility.DRILL:
+        drill = session.get(Drill, incident.id, populate_existing=True)
+        if drill is not None and drill.ended_at is not None:
+            raise Conflict("This drill has ended: its score sheet stays as it is.")
 
 
 def _post(session: Session, incident: Incident, update_id: str, post: Post, by: str | None, now: datetime) -> None:

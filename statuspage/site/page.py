@@ -1,7 +1,8 @@
 """The read model of the public page: what anonymous readers may see, and nothing else.
 
 Drafts, internal incidents, drills and incidents without a first public message
-are left out here, once, for page, feeds and everything made from them.
+are left out here, once, for page, feeds and everything made from them. The one
+exception, `load_drill`, is for the console: nothing that publishes may use it.
 """
 
 import itertools
@@ -36,7 +37,7 @@ MONTHS_ON_HISTORY = 3
 COMPONENT_ENTRIES = 50
 OPEN_MAINTENANCE = (MaintenanceStage.SCHEDULED, MaintenanceStage.IN_PROGRESS, MaintenanceStage.VERIFYING)
 
-# Readers may see these incidents; every query of this module says so.
+# Readers may see these incidents; every query of this module but load_drill's says so.
 PUBLISHED: ColumnElement[bool] = and_(Incident.visibility == Visibility.PUBLIC, Incident.last_posted_at.is_not(None))
 
 
@@ -165,6 +166,13 @@ def load_entry(entry_id: str) -> Entry | None:
     """Return an incident or maintenance by its id, if readers may see it."""
     incidents = _incidents(select(Incident).where(PUBLISHED, Incident.id == entry_id))
     found = incidents or _maintenances(select(Maintenance).where(Maintenance.id == entry_id))
+    return found[0] if found else None
+
+
+def load_drill(incident_id: str) -> Entry | None:
+    """Return a drill as readers would see it were it real; for pages behind sign-in only."""
+    posted_drill = and_(Incident.visibility == Visibility.DRILL, Incident.last_posted_at.is_not(None))
+    found = _incidents(select(Incident).where(posted_drill, Incident.id == incident_id))
     return found[0] if found else None
 
 

@@ -8,6 +8,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from statuspage import clock
+from statuspage.actions import drills
 from statuspage.db import db
 from statuspage.models import Component, Promise
 from statuspage.rules.vocabulary import AccountRole, ComponentState, MessageKind, PromiseState
@@ -60,6 +61,9 @@ def check(visitor: Visitor, path: str) -> str:
 def test_every_page_of_the_console_is_sound_with_hostile_words_on_it(incident_id: str, arrive: Arrive) -> None:
     admin = arrive(AccountRole.ADMIN)
     room = f"/console/incidents/{incident_id}"
+    drill_id = drills.start_drill("slow-sign-in", None, {}, None, clock.now())
+    ended_id = drills.start_drill("supplier-failure", None, {}, None, clock.now())
+    drills.end_drill(ended_id, None, clock.now())
     pages = [
         "/console/",
         "/console/incidents/new",
@@ -73,6 +77,11 @@ def test_every_page_of_the_console_is_sound_with_hostile_words_on_it(incident_id
         f"{room}/promises/{promise_id()}/on-it",
         f"{room}/promises/{promise_id()}/waiver",
         "/console/clocks/",
+        "/console/drills/",
+        f"/console/drills/{drill_id}",
+        f"/console/drills/{ended_id}",
+        f"/console/incidents/{drill_id}",
+        f"/console/incidents/{ended_id}",
         "/console/mail/",
         "/console/account/",
         "/admin/policies/",

@@ -7,7 +7,7 @@ from sqlalchemy.orm import selectinload
 
 from statuspage import clock
 from statuspage.db import db
-from statuspage.models import Component, Incident, Promise
+from statuspage.models import Component, Drill, Incident, Promise
 from statuspage.rules.vocabulary import AccountRole, PromiseState, Stage, worst_state
 from statuspage.web import access
 from statuspage.web.console.clocks import form_of
@@ -22,9 +22,16 @@ RECENT = 10
 def board() -> ResponseReturnValue:
     """Show open incidents, the soonest due first, and the latest resolved ones."""
     with_components = selectinload(Incident.components)
-    opened = db.session.scalars(select(Incident).options(with_components).where(Incident.stage != Stage.RESOLVED)).all()
+    # A drill that has ended is over, resolved or not.
+    shown = Incident.id.not_in(select(Drill.incident_id).where(Drill.ended_at.is_not(None)))
+    opened = db.session.scalars(
+        select(Incident).options(with_components).where(Incident.stage != Stage.RESOLVED, shown)
+    ).all()
     resolved = db.session.scalars(
-        select(Incident).where(Incident.stage == Stage.RESOLVED).order_by(Incident.started_at.desc()).limit(RECENT)
+        select(Incident)
+        .where(Incident.stage == Stage.RESOLVED, shown)
+        .order_by(Incident.started_at.desc())
+        .limit(RECENT)
     ).all()
     components = db.session.scalars(select(Component).where(Component.archived_at.is_(None))).all()
     now = clock.now()

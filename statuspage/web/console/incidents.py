@@ -104,11 +104,22 @@ def _declaration() -> incidents.Declaration:
     declared_at = _declared_at(request.form.get("declared_at", ""), errors)
     if errors:
         raise RuleBroken(errors)
-    roles = {role: request.form.get(f"role_{role.value}", "") for role in IncidentRole}
     visibility = Visibility.INTERNAL if request.form.get("visibility") == "internal" else Visibility.PUBLIC
-    return incidents.Declaration(
-        title, severity, states, {role: holder for role, holder in roles.items() if holder}, visibility, declared_at
+    return incidents.Declaration(title, severity, states, posted_roles(), visibility, declared_at)
+
+
+def people_options() -> list[tuple[str, str]]:
+    """Return id and name of everybody who may hold a role in an incident."""
+    people = db.session.scalars(
+        select(Account).where(Account.disabled_at.is_(None), Account.role != AccountRole.VIEWER).order_by(Account.name)
     )
+    return [(person.id, person.name) for person in people]
+
+
+def posted_roles() -> dict[IncidentRole, str]:
+    """Return who was chosen for which role."""
+    chosen = {role: request.form.get(f"role_{role.value}", "") for role in IncidentRole}
+    return {role: holder for role, holder in chosen.items() if holder}
 
 
 def _declared_at(text: str, errors: dict[str, str]) -> datetime | None:
@@ -122,9 +133,6 @@ def _declared_at(text: str, errors: dict[str, str]) -> datetime | None:
 
 
 def _form(values: dict[str, str], errors: dict[str, str]) -> str:
-    people = db.session.scalars(
-        select(Account).where(Account.disabled_at.is_(None), Account.role != AccountRole.VIEWER).order_by(Account.name)
-    ).all()
     return render_template(
         "console/declare.html",
         typed=values,
@@ -133,5 +141,5 @@ def _form(values: dict[str, str], errors: dict[str, str]) -> str:
         severities=[(severity, SEVERITY_MEANINGS[severity], policy_of(severity)) for severity in Severity],
         groups=grouped_components(),
         roles=list(IncidentRole),
-        people_options=[(person.id, person.name) for person in people],
+        people_options=people_options(),
     )

@@ -35,6 +35,7 @@ from statuspage.site import publisher
 from statuspage.web import access
 from statuspage.web.console import preview
 from statuspage.web.console.clocks import form_of
+from statuspage.web.console.drills import play_of
 from statuspage.web.console.incidents import grouped_components, posted_states
 from statuspage.web.forms import STALE, StaleForm, form_token, posted_nonce, posted_version, typed
 
@@ -147,6 +148,7 @@ def _show(incident: Incident, kind: MessageKind, kept: dict[str, str] | None, er
         timeline=_timeline(incident),
         form_of=form_of,
         longest=policy_of(incident.severity or Severity.SEV4).next_update,
+        play=play_of(incident.id, now),
         preview=_preview(incident, kind, values, now),
         subscribers=db.session.scalar(
             select(func.count()).select_from(Subscriber).where(Subscriber.state == Subscriber.ACTIVE)
