@@ -2,14 +2,14 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, and_, exists, func, null, select, union_all
 from sqlalchemy.orm import Session
 
 from statuspage.actions.ledger import audit
 from statuspage.actions.people import Browser, check_email
-from statuspage.db import insert_once, transaction
-from statuspage.delivery.outbox import announce_to_address
-from statuspage.models import Announcement, Subscriber, new_id
+from statuspage.db import db, insert_once, transaction
+from statuspage.delivery.outbox import Audience, announce_to_address
+from statuspage.models import Announcement, Customer, CustomerComponent, IncidentComponent, Subscriber, new_id
 from statuspage.rules.vocabulary import NotFound
 
 # So that nobody can fill another's inbox through this form.
@@ -78,6 +78,60 @@ def _get(session: Session, subscriber_id: str) -> Subscriber:
     return subscriber
 
 
-def audience(_announcement: Announcement) -> Select[str, str]:
-    """Return the query of ids and addresses that an announcement goes to."""
-    return select(Subscriber.id, Subscriber.email).where(Subscriber.state == Subscriber.ACTIVE)
+def audience(announcement: Announcement) -> Audience:
+    """Return whom an announcement goes to, subscribers or the customers of its incident."""
+    return _audience(announcement.audience, announcement.incident_id)
+
+
+def reach(incident_id: str, audience: str) -> int:
+    """Return how many addresses ``subscribers`` or ``customers`` of an incident are at present."""
+    recipients = _audience(audience, incident_id).recipients.subquery()
+    return db.session.execute(select(func.count()).select_from(recipients)).scalar_one()
+
+
+def _audience(audience: str, incident_id: str | None) -> Audience:
+    if audience == "subscribers":
+        return Audience(_active_ids(), _subscribers())
+    if audience == "customers":
+        candidates = union_all(_active_ids(), select(Customer.id)).subquery()
+        found = union_all(_subscribers(), _customers(incident_id)).subquery()
+        return Audience(
+            select(candidates.c.id),
+            select(found.c.id, found.c.email, found.c.subscriber_id, found.c.customer_id),
+        )
+    raise ValueError(f"nobody is looked up for an announcement to {audience!r}")
+
+
+def _active_ids() -> Select[str]:
+    return select(Subscriber.id).where(Subscriber.state == Subscriber.ACTIVE)
+
+
+def _subscribers() -> Select[str, str, str | None, str | None]:
+    return select(
+        Subscriber.id, Subscriber.email, Subscriber.id.label("subscriber_id"), null().label("customer_id")
+    ).where(Subscriber.state == Subscriber.ACTIVE)
+
+
+def _customers(incident_id: str | None) -> Select[str, str, str | None, str | None]:
+    """Customers that use an affected component, without those who are subscribers: these have their mail already.
+
+    Who was a subscriber once is written to in that spelling of the address:
+    so the deliveries' unique key keeps it to one mail even for somebody who
+    unsubscribes between two chunks. The spelling of a sign-up that nobody
+    confirmed counts for nothing.
+    """
+    affected = select(IncidentComponent.component_id).where(IncidentComponent.incident_id == incident_id)
+    uses_affected = exists().where(
+        CustomerComponent.customer_id == Customer.id, CustomerComponent.component_id.in_(affected)
+    )
+    confirmed_once = and_(Subscriber.email_key == Customer.email_key, Subscriber.state != Subscriber.PENDING)
+    return (
+        select(
+            Customer.id,
+            func.coalesce(Subscriber.email, Customer.email).label("email"),
+            null().label("subscriber_id"),
+            Customer.id.label("customer_id"),
+        )
+        .outerjoin(Subscriber, confirmed_once)
+        .where(uses_affected, func.coalesce(Subscriber.state, "") != Subscriber.ACTIVE)
+    )

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, func, literal, select, update
+from sqlalchemy import BindParameter, ColumnElement, Select, Subquery, and_, bindparam, func, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from statuspage.db import UtcDateTime, db, transaction
 from statuspage.delivery.transport import Outcome, Receipt
-from statuspage.models import Announcement, Delivery, Incident, Subscriber
+from statuspage.models import Announcement, Customer, Delivery, Incident, Subscriber
 from statuspage.rules.vocabulary import Visibility
 
 SECURITY_LANE = 0
@@ -33,8 +33,15 @@ LONGEST_BACK_OFF = timedelta(minutes=30)
 TWICE_UNKNOWN = "Twice the answer of the mail provider went missing: it may or may not have arrived."
 CRASHED = "The worker ended while it was handing this over."
 
-Audience = Callable[[Announcement], Select[str, str]]
-"""Announcement to a query of subscribers' ids and addresses."""
+
+@dataclass(frozen=True)
+class Audience:
+    """Whom an announcement goes to."""
+
+    candidates: Select[str]
+    """``id`` of everybody who may be a recipient, to be walked through in chunks: simple enough for an index."""
+    recipients: Select[str, str, str | None, str | None]
+    """Those who are: ``id``, ``email``, and the id once more as ``subscriber_id`` or as ``customer_id``."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +52,20 @@ class Claimed:
     address: str
     subscriber_id: str | None
     attempts: int
+    customer_id: str | None = None
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Claimed deliveries of one announcement."""
+    """Claimed deliveries of one announcement: all to customers, or none of them."""
 
     announcement: Announcement
     deliveries: tuple[Claimed, ...]
+
+    @property
+    def is_to_customers(self) -> bool:
+        """Whether its mail is the one for people who never signed up."""
+        return any(each.customer_id is not None for each in self.deliveries)
 
 
 def announce_to_subscribers(session: Session, kind: str, subject_id: str, incident: Incident, now: datetime) -> None:
@@ -61,10 +74,24 @@ def announce_to_subscribers(session: Session, kind: str, subject_id: str, incide
     ``kind`` names the folder under ``templates/mail/``. The work is the same
     with no subscribers and with a million: the worker makes a row for each.
     """
+    _announce(session, "subscribers", kind, subject_id, incident, now)
+
+
+def announce_to_customers(session: Session, kind: str, subject_id: str, incident: Incident, now: datetime) -> None:
+    """Put a mail to the customers an incident affects, and to every subscriber, into the fact's own transaction.
+
+    ``kind`` names the folder under ``templates/mail/``: ``document``. Who is
+    affected is seen when the worker makes the rows: by the components the
+    incident has then. The database refuses what is not public.
+    """
+    _announce(session, "customers", kind, subject_id, incident, now)
+
+
+def _announce(session: Session, audience: str, kind: str, subject_id: str, incident: Incident, now: datetime) -> None:
     session.add(
         Announcement(
             kind=kind,
-            audience="subscribers",
+            audience=audience,
             visibility=incident.visibility,
             incident_id=incident.id,
             subject_id=subject_id,
@@ -100,7 +127,7 @@ def announce_to_address(
     )
 
 
-def expand(audience: Audience, now: datetime) -> bool:
+def expand(audience_of: Callable[[Announcement], Audience], now: datetime) -> bool:
     """Make delivery rows for the next chunk of the oldest announcement; tell whether there was one."""
     with transaction(now) as session:
         announcement = session.scalar(
@@ -112,33 +139,32 @@ def expand(audience: Audience, now: datetime) -> bool:
         )
         if announcement is None:
             return False
-        chunk = (
-            audience(announcement)
-            .where(Subscriber.id > announcement.expanded_to)
-            .order_by(Subscriber.id)
-            .limit(EXPANSION_CHUNK)
-            .subquery()
-        )
-        last: str | None = session.scalar(select(func.max(chunk.c.id)))
-        if last is None:
+        audience = audience_of(announcement)
+        candidate, recipient = audience.candidates.selected_columns.id, audience.recipients.selected_columns.id
+        begin = announcement.expanded_to
+        chunk = audience.candidates.where(candidate > begin).order_by(candidate).limit(EXPANSION_CHUNK).subquery()
+        end: str | None = session.scalar(select(func.max(chunk.c.id)))
+        if end is None:
             announcement.expanded_at = now
             return True
-        session.execute(_insert_deliveries(session, announcement, chunk, now))
-        announcement.expanded_to = last
+        found = audience.recipients.where(recipient > begin, recipient <= end).subquery()
+        session.execute(_insert_deliveries(session, announcement, found, now))
+        announcement.expanded_to = end
         return True
 
 
-def _insert_deliveries(session: Session, announcement: Announcement, chunk: Any, now: datetime) -> Any:
+def _insert_deliveries(session: Session, announcement: Announcement, found: Subquery, now: datetime) -> Any:
     rows = select(
         literal(announcement.id),
-        chunk.c.id,
-        chunk.c.email,
+        found.c.subscriber_id,
+        found.c.customer_id,
+        found.c.email,
         literal(INCIDENT_LANE),
         literal(Delivery.QUEUED),
         literal(now, UtcDateTime()),
-    ).where(chunk.c.id.is_not(None))
+    ).order_by(found.c.id)
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    columns = ["announcement_id", "subscriber_id", "address", "lane", "state", "not_before"]
+    columns = ["announcement_id", "subscriber_id", "customer_id", "address", "lane", "state", "not_before"]
     return insert(Delivery).from_select(columns, rows).on_conflict_do_nothing()
 
 
@@ -167,17 +193,19 @@ def claim(owner: str, limit: int, now: datetime) -> Batch | None:
             .limit(limit)
             .with_for_update(skip_locked=True)
         ).all()
+        # Customers' mail reads differently: what comes after the first change of kind waits for the next batch.
+        rows = [row for row in rows if (row.customer_id is None) == (rows[0].customer_id is None)]
         announcement = session.get_one(Announcement, first)
         wanted = _still_wanted(session, announcement, rows)
         for row in rows:
-            if row.subscriber_id is not None and row.subscriber_id not in wanted:
+            if row not in wanted:
                 row.state, row.settled_at = Delivery.CANCELLED, now
             else:
                 row.state, row.lease_owner, row.lease_until = Delivery.LEASED, owner, now + LEASE
                 row.attempts += 1
         session.flush()
         taken = tuple(
-            Claimed(row.id, row.address, row.subscriber_id, row.attempts)
+            Claimed(row.id, row.address, row.subscriber_id, row.attempts, row.customer_id)
             for row in rows
             if row.state == Delivery.LEASED
         )
@@ -202,11 +230,21 @@ def _anything_to_do(due: ColumnElement[bool], now: datetime) -> bool:
     return any(session.scalar(select(Delivery.id).where(found).limit(1)) is not None for found in (due, lapsed))
 
 
-def _still_wanted(session: Session, announcement: Announcement, rows: Sequence[Delivery]) -> set[str]:
-    """Ids of the subscribers who still want this: active ones, or pending ones for their confirmation."""
+def _still_wanted(session: Session, announcement: Announcement, rows: Sequence[Delivery]) -> list[Delivery]:
+    """Leave out those who unsubscribed or were removed since; a confirmation is for pending subscribers."""
     state = Subscriber.PENDING if announcement.kind == "confirm_subscription" else Subscriber.ACTIVE
     ids = [row.subscriber_id for row in rows if row.subscriber_id is not None]
-    return set(session.scalars(select(Subscriber.id).where(Subscriber.id.in_(ids), Subscriber.state == state)))
+    there = set(session.scalars(select(Subscriber.id).where(Subscriber.id.in_(ids), Subscriber.state == state)))
+    ids = [row.customer_id for row in rows if row.customer_id is not None]
+    if ids:
+        there |= set(session.scalars(select(Customer.id).where(Customer.id.in_(ids))))
+    to_one_address = announcement.audience not in ("subscribers", "customers")
+
+    def is_wanted(row: Delivery) -> bool:
+        recipient = row.subscriber_id or row.customer_id
+        return recipient in there if recipient else to_one_address
+
+    return [row for row in rows if is_wanted(row)]
 
 
 def settle(owner: str, receipts: Sequence[Receipt], now: datetime) -> None:

@@ -49,7 +49,7 @@ def recorded() -> list[str]:
 def told() -> list[str]:
     db.session.rollback()
     announcement = Announcement(kind="incident_update", audience="subscribers")
-    return sorted(address for _, address in db.session.execute(subscriptions.audience(announcement)))
+    return sorted(row.email for row in db.session.execute(subscriptions.audience(announcement).recipients))
 
 
 def test_a_request_is_kept_with_its_proof_and_mailed_to_its_address(now: datetime) -> None:
