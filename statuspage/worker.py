@@ -81,7 +81,7 @@ class Worker:
 
     def _hand_over(self, batch: outbox.Batch, now: datetime) -> None:
         try:
-            message = composition.compose(batch.announcement, self._settings)
+            message = composition.compose(batch.announcement, self._settings, batch.is_to_customers)
             recipients = [composition.recipient(batch.announcement, each, self._settings) for each in batch.deliveries]
         except Exception as error:  # A poisoned announcement must not hold up the others.
             log.exception("announcement %s can't be written as a mail", batch.announcement.id)

@@ -18,9 +18,9 @@ from statuspage.db import db
 from statuspage.delivery.outbox import Claimed
 from statuspage.delivery.transport import Message, Recipient
 from statuspage.links import Purpose, make_token
-from statuspage.models import Account, Announcement, Page, Update
+from statuspage.models import Account, Announcement, Document, Page, Update
 from statuspage.rendering import environment
-from statuspage.rules.vocabulary import LABELS
+from statuspage.rules.vocabulary import LABELS, DocumentKind
 from statuspage.settings import Settings
 
 # What mail programs show of a mail's beginning in their lists.
@@ -44,14 +44,29 @@ class IncidentMail:
     unsubscribe_url: str
 
 
-def compose(announcement: Announcement, settings: Settings) -> Message:
-    """Write the mail of an announcement, once for all its recipients.
+@dataclass(frozen=True)
+class DocumentMail:
+    """What the direct and the post-incident e-mail show."""
+
+    page_name: str
+    headline: str
+    body: str
+    body_html: Markup
+    incident_url: str
+    unsubscribe_url: str
+    """Empty for customers: they get it because they use the product, not because they signed up."""
+
+
+def compose(announcement: Announcement, settings: Settings, for_customers: bool = False) -> Message:
+    """Write the mail of an announcement, once for all its recipients: subscribers, or customers who are none.
 
     Raises LookupError if what it tells about is gone.
     """
     page_name = db.session.execute(select(Page.name)).scalar_one()
     if announcement.kind == "incident_update":
         return _incident_update(announcement, page_name, settings)
+    if announcement.kind == "document":
+        return _document(announcement, page_name, settings, for_customers)
     purpose = {"confirm_subscription": Purpose.CONFIRM, "invitation": Purpose.INVITATION}[announcement.kind]
     path = {Purpose.CONFIRM: "subscriptions", Purpose.INVITATION: "invitation"}[purpose]
     token = make_token(settings, purpose, announcement.subject_id)
@@ -65,13 +80,13 @@ def compose(announcement: Announcement, settings: Settings) -> Message:
 
 def recipient(announcement: Announcement, delivery: Claimed, settings: Settings) -> Recipient:
     """Return the recipient of a delivery, with the values of its marks."""
-    if delivery.subscriber_id is None or announcement.kind != "incident_update":
+    if announcement.kind not in ("incident_update", "document"):
         return Recipient(delivery.id, delivery.address, {})
-    token = make_token(settings, Purpose.UNSUBSCRIBE, delivery.subscriber_id)
-    marks = _marks(announcement, settings)
-    return Recipient(
-        delivery.id, delivery.address, {marks["token"]: token, marks["subscriber"]: delivery.subscriber_id}
-    )
+    marks, values = _marks(announcement, settings), {}
+    if delivery.subscriber_id is not None:
+        values["token"] = make_token(settings, Purpose.UNSUBSCRIBE, delivery.subscriber_id)
+    values["recipient"] = delivery.subscriber_id or delivery.customer_id or ""
+    return Recipient(delivery.id, delivery.address, {marks[name]: value for name, value in values.items()})
 
 
 def render_incident_update(mail: IncidentMail) -> tuple[str, str, str]:
@@ -103,18 +118,54 @@ def _incident_update(announcement: Announcement, page_name: str, settings: Setti
     subject, text, html = render_incident_update(mail)
     headers = _common_headers(announcement) | {
         # The same update to the same person has the same id: receivers can drop a second copy.
-        "Message-ID": f"<incident.{incident.id}.{update.sequence}.{marks['subscriber']}@{host}>",
-        # RFC 8058: one click, no questions; RFC 2369 and RFC 2919: what list this is.
+        "Message-ID": f"<incident.{incident.id}.{update.sequence}.{marks['recipient']}@{host}>",
+    }
+    headers |= _list_headers(unsubscribe_url, settings)
+    if update.sequence > 1:
+        first = f"<incident.{incident.id}.1.{marks['recipient']}@{host}>"
+        headers |= {"In-Reply-To": first, "References": first}
+    return Message(subject, text, html, headers)
+
+
+def render_document(mail: DocumentMail) -> tuple[str, str, str]:
+    """Return subject, text and HTML of a direct or a post-incident e-mail."""
+    preheader = textwrap.shorten(mail.body, PREHEADER_LIMIT, placeholder=" …")
+    return _rendered("document", {"mail": mail, "preheader": preheader})
+
+
+def _document(announcement: Announcement, page_name: str, settings: Settings, for_customers: bool) -> Message:
+    document = db.session.get(Document, announcement.subject_id)
+    if document is None:
+        raise LookupError("the document is gone")
+    incident, marks = document.incident, _marks(announcement, settings)
+    unsubscribe_url = "" if for_customers else f"{settings.public_url}/unsubscribe/{marks['token']}"
+    what_happened = document.kind is DocumentKind.POST_INCIDENT_EMAIL
+    mail = DocumentMail(
+        page_name=page_name,
+        headline=f"{incident.title}: what happened" if what_happened else incident.title,
+        body=document.body,
+        # Cleaned when the document was written.
+        body_html=Markup(document.body_html),  # noqa: S704
+        incident_url=f"{settings.public_url}/incidents/{incident.id}",
+        unsubscribe_url=unsubscribe_url,
+    )
+    subject, text, html = render_document(mail)
+    headers = _common_headers(announcement)
+    headers["Message-ID"] = f"<document.{announcement.id}.{marks['recipient']}@{_host(settings)}>"
+    if unsubscribe_url:
+        headers |= _list_headers(unsubscribe_url, settings)
+    return Message(subject, text, html, headers)
+
+
+def _list_headers(unsubscribe_url: str, settings: Settings) -> dict[str, str]:
+    """For mail to people who signed up: RFC 8058, one click, no questions; RFC 2369 and RFC 2919, what list this is."""
+    return {
         "List-Unsubscribe": f"<{unsubscribe_url}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-        "List-Id": f"<incidents.{host}>",
+        "List-Id": f"<incidents.{_host(settings)}>",
         "List-Archive": f"<{settings.public_url}/history>",
         "Precedence": "list",
     }
-    if update.sequence > 1:
-        first = f"<incident.{incident.id}.1.{marks['subscriber']}@{host}>"
-        headers |= {"In-Reply-To": first, "References": first}
-    return Message(subject, text, html, headers)
 
 
 def _common_headers(announcement: Announcement) -> dict[str, str]:
@@ -129,7 +180,7 @@ def _common_headers(announcement: Announcement) -> dict[str, str]:
 def _marks(announcement: Announcement, settings: Settings) -> dict[str, str]:
     """What stands for a recipient's own values: words that no text of an incident can contain by chance."""
     secret = hashlib.sha256(f"{settings.secret_key} marks {announcement.id}".encode()).hexdigest()[:16]
-    return {name: f"mark{secret}{name}" for name in ("token", "subscriber")}
+    return {name: f"mark{secret}{name}" for name in ("token", "recipient")}
 
 
 def _render(kind: str, values: Mapping[str, Any], headers: Mapping[str, str]) -> Message:
