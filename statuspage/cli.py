@@ -12,7 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 FAILED, USED_WRONGLY = 1, 2
+# Of a longer list only the errors are printed, and the summary.
+MOST_ROWS_SHOWN = 100
 REFRESH_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 30.0
 
@@ -334,7 +336,7 @@ def token_add(name: str, scope: str) -> None:
 
 @commands.group("import")
 def import_() -> None:
-    """Bring a page over from another product."""
+    """Bring a page over from another product, or a list of customers."""
 
 
 @import_.command("statuspage", epilog="Example: statuspage import statuspage https://status.example.com --dry-run")
@@ -363,16 +365,22 @@ def import_statuspage(source: str, dry_run: bool) -> int:
 
 def _applied(plan: "list[Step]") -> "Iterator[Row]":
     """Apply the plan row by row; show a bar on a terminal."""
-    # Only imports draw a bar and need SQLAlchemy.
+    # SQLAlchemy takes a second to import: only commands that need it pay for it.
+    from statuspage.actions import importers
+
+    return _with_bar(importers.apply(plan, clock.now()), len(plan))
+
+
+def _with_bar(rows: Iterator[Any], total: int) -> Iterator[Any]:
+    """Give the rows on as they come; show a bar on a terminal."""
+    # Only imports draw a bar.
     from rich.console import Console
     from rich.progress import Progress
 
-    from statuspage.actions import importers
-
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        bar = progress.add_task("Importing", total=len(plan))
-        for row in importers.apply(plan, clock.now()):
+        bar = progress.add_task("Importing", total=total)
+        for row in rows:
             yield row
             progress.advance(bar)
 
@@ -382,6 +390,41 @@ def _shown(row: "Row") -> str:
     reason = f": {row.reason}" if row.reason else ""
     click.echo(f"{row.outcome:<9} {row.kind:<11} {row.id:<12} {row.title}  ({place}){reason}")
     return row.outcome
+
+
+@import_.command("customers", epilog="Example: statuspage import customers customers.csv --dry-run")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Say what would happen; write nothing.")
+def import_customers(file: Path, dry_run: bool) -> int:
+    """Import the people who use certain components.
+
+    FILE is CSV in UTF-8; its first row names the columns: email, components
+    (names or ids with | between them; empty for all), and name if you like.
+    Running it again changes only what changed there.
+    """
+    # SQLAlchemy takes a second to import: only commands that need it pay for it.
+    from statuspage.actions import customers
+
+    with _installation():
+        if not dry_run:
+            _migrate()
+        # A letter that is not UTF-8 is an error of its row, not of the file.
+        with file.open(encoding="utf-8", errors="replace", newline="") as handle:
+            table = customers.parse_customers(handle)
+            rows = list(table.rows)
+        if table.ignored:
+            click.echo(f"Ignored columns: {', '.join(table.ignored)}.")
+        done = customers.preview_customers(rows) if dry_run else customers.import_customers(rows, clock.now())
+        counts: Counter[str] = Counter()
+        for result in _with_bar(done, len(rows)):
+            counts[result.outcome] += 1
+            few = len(rows) <= MOST_ROWS_SHOWN and result.outcome != customers.UNCHANGED
+            if few or result.outcome == customers.ERROR:
+                reason = f": {result.reason}" if result.reason else ""
+                click.echo(f"{result.outcome:<9} line {result.line} {result.email}{reason}")
+    summary = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in customers.OUTCOMES if counts[outcome])
+    click.echo(f"{'Would be' if dry_run else 'Done'}: {summary or 'nothing to import'}.")
+    return FAILED if counts[customers.ERROR] else 0
 
 
 @commands.command(epilog="Example: statuspage doctor")
