@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
 from statuspage.actions import components, customers, subscriptions
 from statuspage.db import db, transaction
@@ -246,6 +246,17 @@ def test_who_unsubscribed_and_is_a_customer_gets_it_once_as_a_customer(incident_
         imported(f"{HEADER}{state}@example.com,,Sign-in\n", now)
     found = {row.address: row.customer_id is not None for row in told(incident_id, now)}
     assert found == {"Unsubscribed@example.com": True, "pending@example.com": True, "Active@example.com": False}
+
+
+def test_the_same_chunk_once_more_adds_nobody_a_second_time(incident_id: str, now: datetime) -> None:
+    sign_up("reader@example.com", "active", now)
+    imported(f"{HEADER}user@example.com,,Sign-in\n", now)
+    assert len(told(incident_id, now)) == 2
+    with transaction(now) as session:
+        session.execute(update(Announcement).values(expanded_to="", expanded_at=None))
+    while outbox.expand(subscriptions.audience, now):
+        pass
+    assert len(list(db.session.scalars(select(Delivery)))) == 2
 
 
 def test_no_other_audience_is_looked_up(incident_id: str) -> None:
