@@ -256,6 +256,31 @@ def test_an_import_with_a_bad_row_fails_after_doing_the_rest(initialised: Run, t
     assert done.stdout.splitlines()[-1].endswith("1 error.")
 
 
+def test_customers_are_imported_and_what_is_wrong_is_said(initialised: Run, tmp_path: Path) -> None:
+    file = tmp_path / "customers.csv"
+    file.write_bytes("\ufeffemail;phone;components\na@example.com;1;Nose\nb@example.com;2;\n".encode())
+    done = initialised("import", "customers", str(file), "--dry-run")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.splitlines() == [
+        "Ignored columns: phone.",
+        "error     line 2 a@example.com: There is no component called “Nose”.",
+        "created   line 3 b@example.com",
+        "Would be: 1 created, 1 error.",
+    ]
+    file.write_text("email,components\n" + "".join(f"r{n}@example.com,\n" for n in range(101)), encoding="utf-8")
+    done = initialised("import", "customers", str(file))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Done: 101 created.\n", "")
+    assert initialised("import", "customers", str(file)).stdout == "Done: 101 unchanged.\n"
+
+
+def test_a_file_that_is_no_list_of_customers_is_refused(initialised: Run, tmp_path: Path) -> None:
+    file = tmp_path / "customers.csv"
+    file.write_text("address,components\n", encoding="utf-8")
+    done = initialised("import", "customers", str(file))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "Error: The first row must name the columns; there is none called “email”.\n"
+
+
 def test_publish_writes_the_site(initialised: Run, environment: dict[str, str]) -> None:
     done = initialised("publish")
     assert done.returncode == 0

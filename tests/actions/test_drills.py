@@ -7,8 +7,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from statuspage.actions import drills
-from statuspage.db import db, transaction
+from statuspage.actions import drills, escalation
+from statuspage.db import db
 from statuspage.models import (
     Announcement,
     AuditEntry,
@@ -18,8 +18,6 @@ from statuspage.models import (
     Drill,
     Incident,
     Page,
-    PolicyVersion,
-    Promise,
     Update,
 )
 from statuspage.rules.drills import SCENARIOS
@@ -30,7 +28,6 @@ from statuspage.rules.vocabulary import (
     MessageKind,
     NotFound,
     PromiseKind,
-    PromiseState,
     RuleBroken,
     Severity,
     Visibility,
@@ -191,47 +188,33 @@ def test_nothing_is_posted_once_a_drill_has_ended(writer: str, sign_in: str, now
 # --- the score -------------------------------------------------------------
 
 
-def owe(
-    incident_id: str, policy_id: str, kind: PromiseKind, ordinal: int, opened: datetime, due: datetime, **about: object
-) -> Promise:
-    return Promise(
-        incident_id=incident_id, policy_id=policy_id, kind=kind, ordinal=ordinal, opened_at=opened, due_at=due, **about
-    )
-
-
 def test_the_score_sheet_is_made_from_promises_and_messages(writer: str, sign_in: str, now: datetime) -> None:
-    incident_id = drills.start_drill(OUTAGE, None, {}, writer, now - timedelta(minutes=9))
-    other_id = drills.start_drill("slow-sign-in", None, {}, writer, now)
+    began = now - timedelta(minutes=9)
+    incident_id = drills.start_drill(OUTAGE, None, {}, writer, began)
+    drills.start_drill("slow-sign-in", None, {}, writer, now)
     play(incident_id, sign_in, writer, now)
-    due, late = now + timedelta(minutes=6), now + timedelta(minutes=20)
-    with transaction(now) as session:
-        session.add(PolicyVersion(id="policy000001", severity=Severity.SEV1, version=1, body={}, created_at=now))
-        session.flush()
-        session.add_all(
-            [
-                owe(
-                    incident_id, "policy000001", PromiseKind.FIRST_UPDATE, 1, now, due,
-                    state=PromiseState.KEPT, met_at=now, settled_at=now,
-                ),
-                owe(
-                    incident_id, "policy000001", PromiseKind.NEXT_UPDATE, 1, now, due,
-                    state=PromiseState.LATE, met_at=late, settled_at=late,
-                ),
-                owe(other_id, "policy000001", PromiseKind.FIRST_UPDATE, 1, now, due, state=PromiseState.OPEN),
-            ]
-        )  # fmt: skip
     end = now + timedelta(hours=1)
     drills.end_drill(incident_id, writer, end)
     sheet = drills.score_sheet(incident_id, end + timedelta(days=1))
-    assert [(each.kind, each.kept, each.late, each.open) for each in sheet.kinds] == [
-        (PromiseKind.FIRST_UPDATE, 1, 0, 0),
-        (PromiseKind.NEXT_UPDATE, 0, 1, 0),
-    ]
+    assert {each.kind: (each.kept, each.late, each.missed, each.open) for each in sheet.kinds} == {
+        PromiseKind.FIRST_UPDATE: (1, 0, 0, 0),
+        PromiseKind.NEXT_UPDATE: (2, 0, 0, 0),
+        PromiseKind.RESOLUTION_UPDATE: (1, 0, 0, 0),
+        PromiseKind.INTERNAL_UPDATE: (0, 0, 1, 0),
+        PromiseKind.DIRECT_EMAIL: (0, 0, 1, 0),
+    }
     assert sheet.updates == 3
     assert sheet.first_update_after == timedelta(minutes=9)
     assert sheet.longest_silence == timedelta(minutes=20)
     assert sheet.resolved_after == timedelta(minutes=49)
-    assert "14 min late" in sheet.to_practise
+    assert "left out" in sheet.to_practise
+
+
+def test_nobody_is_reminded_of_a_drill_that_has_ended(writer: str, sign_in: str, now: datetime) -> None:
+    incident_id = drills.start_drill(OUTAGE, None, {}, writer, now)
+    assert escalation.due_promises(now + timedelta(hours=3)) != []
+    drills.end_drill(incident_id, writer, now + timedelta(minutes=5))
+    assert escalation.due_promises(now + timedelta(hours=3)) == []
 
 
 def test_a_drill_that_runs_is_scored_up_to_now(writer: str, sign_in: str, now: datetime) -> None:

@@ -11,8 +11,8 @@ from statuspage.delivery import composition
 from statuspage.delivery.outbox import Claimed
 from statuspage.delivery.transport import Message, Recipient
 from statuspage.links import Purpose, read_token
-from statuspage.models import Announcement, IncidentComponent
-from statuspage.rules.vocabulary import MessageKind
+from statuspage.models import Announcement, Document, IncidentComponent
+from statuspage.rules.vocabulary import DocumentKind, MessageKind
 from statuspage.settings import Settings
 from tests import builders
 from tests.pagechecks import check_page, text_of
@@ -111,7 +111,64 @@ def test_a_confirmation_mail_carries_nothing_of_whoever_asked(writer: str, setti
 
 
 def test_an_announcement_about_nothing_is_said_to_be_so(writer: str, settings: Settings, now: datetime) -> None:
-    for kind in ("incident_update", "invitation"):
+    for kind in ("incident_update", "invitation", "document"):
         announcement = Announcement(id=1, kind=kind, subject_id="nosuchthing0", created_at=now)
         with pytest.raises(LookupError):
             composition.compose(announcement, settings)
+
+
+def document_mail(
+    kind: DocumentKind, incident_id: str, by: str, to: Claimed, settings: Settings, now: datetime
+) -> tuple[Message, Recipient]:
+    document = Document(
+        incident_id=incident_id, kind=kind, state="draft", fields={}, author_id=by, created_at=now, updated_at=now,
+        body="We are **sorry**. <b>", body_html="<p>We are <strong>sorry</strong>. &lt;b&gt;</p>",
+    )  # fmt: skip
+    db.session.add(document)
+    db.session.flush()
+    announcement = Announcement(id=7, kind="document", subject_id=document.id, created_at=now)
+    message = composition.compose(announcement, settings, to.customer_id is not None)
+    return message, composition.recipient(announcement, to, settings)
+
+
+SUBSCRIBER = Claimed(1, "ada@example.com", "subscriber01", 1)
+CUSTOMER = Claimed(2, "bea@example.com", None, 1, "customer0001")
+
+
+@pytest.mark.parametrize("to", [SUBSCRIBER, CUSTOMER])
+@pytest.mark.parametrize(
+    ("kind", "subject"),
+    [
+        (DocumentKind.DIRECT_EMAIL, "[Larkspur status] Sign-in fails"),
+        (DocumentKind.POST_INCIDENT_EMAIL, "[Larkspur status] Sign-in fails: what happened"),
+    ],
+)
+def test_a_longer_text_is_mailed_whole_with_the_way_to_the_incident(
+    kind: DocumentKind, subject: str, to: Claimed, incident_id: str, writer: str, settings: Settings, now: datetime
+) -> None:
+    message, recipient = document_mail(kind, incident_id, writer, to, settings, now)
+    assert message.subject == subject
+    html = check_page(recipient.fill(message.html).replace(" style=", " data-style="))
+    assert "We are **sorry**. <b>" in message.text
+    assert "We are sorry. <b>" in text_of(html)
+    for words in (message.text, message.html):
+        assert f"http://status.example.com/incidents/{incident_id}" in words
+    filled = "".join(recipient.fill(part) for part in (message.text, message.html, *message.headers.values()))
+    assert "mark" not in filled.replace("bookmark", "")
+    assert recipient.fill(message.headers["Message-ID"]).startswith("<document.7.")
+
+
+def test_a_subscriber_may_leave_by_one_click_and_a_customer_is_told_why(
+    incident_id: str, writer: str, settings: Settings, now: datetime
+) -> None:
+    about = (DocumentKind.POST_INCIDENT_EMAIL, incident_id, writer)
+    message, recipient = document_mail(*about, SUBSCRIBER, settings, now)
+    assert recipient.fill(message.headers["List-Unsubscribe"]).startswith("<http://status.example.com/unsubscribe/")
+    for words in (recipient.fill(message.text), recipient.fill(message.html)):
+        assert "You get this because you asked Larkspur for updates." in words
+        assert "http://status.example.com/unsubscribe/" in words
+    message, recipient = document_mail(*about, CUSTOMER, settings, now)
+    assert not [name for name in message.headers if name.startswith(("List-", "Precedence"))]
+    for words in (recipient.fill(message.text), recipient.fill(message.html)):
+        assert "You get this because you use Larkspur." in words
+        assert "unsubscribe" not in words

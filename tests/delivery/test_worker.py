@@ -4,12 +4,23 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import delete, select, text, update
 
 from statuspage import clock
-from statuspage.db import db
+from statuspage.actions import customers, subscriptions
+from statuspage.db import db, transaction
+from statuspage.delivery import outbox
 from statuspage.delivery.providers import transport_for
-from statuspage.models import Account, Announcement, Delivery, Heartbeat
+from statuspage.models import (
+    Account,
+    Announcement,
+    Customer,
+    CustomerComponent,
+    Delivery,
+    Document,
+    Heartbeat,
+    Incident,
+)
 from statuspage.rules.vocabulary import MessageKind
 from statuspage.settings import Settings
 from statuspage.worker import Worker
@@ -51,6 +62,74 @@ def test_an_update_reaches_every_mailbox_once(
     mails = [mail for mail in server.mails() if mail["Subject"].endswith("Sign-in fails")]
     assert sorted(mail["To"] for mail in mails) == [f"reader{number}@example.com" for number in range(3)]
     assert states() == ["submitted"] * 3
+
+
+def direct_email(incident_id: str, by: str, now: datetime) -> None:
+    """Announce a direct e-mail to customers."""
+    with transaction(now) as session:
+        document = Document(
+            incident_id=incident_id, kind="direct_email", state="draft", fields={}, author_id=by, body="Sorry.",
+            body_html="<p>Sorry.</p>", created_at=now, updated_at=now,
+        )  # fmt: skip
+        session.add(document)
+        session.flush()
+        incident = session.get_one(Incident, incident_id)
+        outbox.announce_to_customers(session, "document", document.id, incident, now)
+
+
+@pytest.mark.parametrize("kind", ["smtp", "sendgrid"])
+def test_a_direct_email_reaches_customers_and_subscribers_each_in_their_own_words(
+    kind: str, incident_id: str, writer: str, request: pytest.FixtureRequest, now: datetime
+) -> None:
+    settings: Settings = request.getfixturevalue(f"{kind}_settings")
+    server: MailServer = request.getfixturevalue(f"{kind}_server")
+    for number in range(3):
+        subscribed(f"reader{number}@example.com", now)
+    rows = [customers.Row(number, f"user{number}@example.com", "", ()) for number in range(3)]
+    assert len(list(customers.import_customers(rows, now))) == 3
+    direct_email(incident_id, writer, now)
+    work(Worker(settings, transport_for(settings)), now)
+    mails = {mail["To"]: mail for mail in server.mails() if mail["Subject"] == "[Larkspur status] Sign-in fails"}
+    assert len(mails) == 6
+    for address, mail in mails.items():
+        text = mail.get_body(("plain",))
+        assert text is not None
+        is_customer = address.startswith("user")
+        assert ("because you use Larkspur." in text.get_content()) is is_customer
+        assert ("List-Unsubscribe" not in mail) is is_customer
+        assert "" not in mail.values()
+
+
+def test_a_batch_holds_customers_or_subscribers_and_all_get_their_turn(
+    incident_id: str, writer: str, now: datetime
+) -> None:
+    for number in range(6):
+        subscribed(f"reader{number}@example.com", now)
+    list(customers.import_customers([customers.Row(n, f"user{n}@example.com", "", ()) for n in range(6)], now))
+    direct_email(incident_id, writer, now)
+    while outbox.expand(subscriptions.audience, now):
+        pass
+    addresses = []
+    while (batch := outbox.claim("one", 4, now)) is not None:
+        if batch.announcement.kind == "document":
+            assert {each.customer_id is not None for each in batch.deliveries} == {batch.is_to_customers}
+            addresses += [each.address for each in batch.deliveries]
+    assert len(addresses) == len(set(addresses)) == 12
+
+
+def test_a_customer_who_is_removed_before_their_turn_gets_nothing(incident_id: str, writer: str, now: datetime) -> None:
+    list(customers.import_customers([customers.Row(2, "user@example.com", "", ())], now))
+    direct_email(incident_id, writer, now)
+    while outbox.expand(subscriptions.audience, now):
+        pass
+    with transaction(now) as session:
+        session.execute(update(Delivery).values(customer_id=None))
+        session.execute(delete(CustomerComponent))
+        session.execute(delete(Customer))
+    batch = outbox.claim("one", 4, now)
+    assert batch is not None
+    assert batch.deliveries == ()
+    assert db.session.scalars(select(Delivery.state)).all() == ["cancelled"]
 
 
 def test_without_a_provider_mails_are_files(announced: str, settings: Settings, now: datetime) -> None:

@@ -12,15 +12,12 @@ from sqlalchemy import select, update
 from statuspage import clock
 from statuspage.actions import drills
 from statuspage.db import db, transaction
-from statuspage.models import Component, Drill, Incident, PolicyVersion, Promise, RoleAssignment
+from statuspage.models import Component, Drill, Incident, RoleAssignment
 from statuspage.rules.drills import SCENARIOS
 from statuspage.rules.vocabulary import (
     AccountRole,
     ComponentState,
     MessageKind,
-    PromiseKind,
-    PromiseState,
-    Severity,
     Visibility,
 )
 from tests import builders
@@ -216,16 +213,6 @@ def test_after_the_end_there_is_a_score_sheet_and_nothing_more_to_post(
     comms: Visitor, drill_id: str, started: datetime
 ) -> None:
     assert acknowledge(comms, drill_id) == 303
-    due = started + timedelta(minutes=9)
-    with transaction(started) as session:
-        session.add(PolicyVersion(id="policy000001", severity=Severity.SEV1, version=1, body={}, created_at=started))
-        session.flush()
-        session.add(
-            Promise(
-                incident_id=drill_id, policy_id="policy000001", kind=PromiseKind.FIRST_UPDATE, ordinal=1,
-                opened_at=started, due_at=due, state=PromiseState.KEPT, met_at=started, settled_at=started,
-            )
-        )  # fmt: skip
     answer = comms.post(f"{LIST}{drill_id}/end", {}, on=LIST)
     assert (answer.status_code, answer.location) == (303, f"{LIST}{drill_id}")
     root = check_page(comms.get(f"{LIST}{drill_id}").text)
