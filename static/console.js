@@ -37,6 +37,10 @@ setInterval(async () => {
   }
 }, 15000);
 
+// A drill's page follows the drill while somebody looks at it.
+const following = document.querySelector("[data-refresh-seconds]");
+if (following) setInterval(() => { if (!document.hidden) location.reload(); }, following.dataset.refreshSeconds * 1000);
+
 // What is wrong is said first, to eyes and screen readers alike.
 document.getElementById("errors")?.focus();
 

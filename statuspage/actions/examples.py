@@ -1,18 +1,35 @@
 """The example page of the first start: an invented shop with a short past."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import itemgetter
 
 from sqlalchemy import select, update
 
 from statuspage import prose
-from statuspage.actions import components, incidents
+from statuspage.actions import aftermath, components, corrections, incidents
 from statuspage.actions.ledger import mark_changed
 from statuspage.db import db, transaction
-from statuspage.models import Announcement, Incident, Maintenance, MaintenanceComponent, MaintenanceUpdate, Page, new_id
+from statuspage.models import (
+    Account,
+    Announcement,
+    Incident,
+    Maintenance,
+    MaintenanceComponent,
+    MaintenanceUpdate,
+    Page,
+    new_id,
+)
 from statuspage.rules import messages
 from statuspage.rules.times import typed_instant
-from statuspage.rules.vocabulary import ComponentState, MaintenanceStage, MessageKind, Severity
+from statuspage.rules.vocabulary import (
+    AccountRole,
+    ComponentState,
+    DocumentKind,
+    MaintenanceStage,
+    MessageKind,
+    Severity,
+)
 
 GROUPS = {
     "Shop": {
@@ -48,6 +65,13 @@ class Story:
     before: timedelta
     messages: tuple[tuple[MessageKind, int, dict[str, str]], ...]
     """Kind, minutes after the start, what was typed."""
+    team: tuple[tuple[int, str], ...] = ()
+    """Minutes after the start, what the team was told."""
+    direct: tuple[int, str] | None = None
+    """Minutes after the start, what affected customers were written."""
+    prevention: str = ""
+    """What the post-incident e-mail says besides what happened; empty where none is owed."""
+    post_mortem: dict[str, str] = field(default_factory=dict)
 
 
 STORIES = (
@@ -80,7 +104,7 @@ STORIES = (
             ),
             (
                 MessageKind.RESOLVE,
-                74,
+                63,
                 {
                     "affected": "Paying by card",
                     "experienced": "Most card payments were declined. Nobody was charged for a declined payment.",
@@ -91,6 +115,34 @@ STORIES = (
                 },
             ),
         ),
+        team=(
+            (7, "Card payments fail at our first partner; their status page says nothing yet."),
+            (19, "Partner confirms an outage. We prepare the switch to the second partner."),
+            (32, "Half of the traffic goes to the second partner; declines are falling."),
+            (46, "All traffic goes to the second partner. Watching the decline rate."),
+            (59, "Decline rate is normal for ten minutes."),
+        ),
+        direct=(
+            27,
+            (
+                "Paying by card fails for most customers at the moment. Paying by bank transfer works. "
+                "We are switching to another payment partner and will write again when it is solved."
+            ),
+        ),
+        prevention="We now switch payment partners by ourselves within a minute, and test it every month.",
+        post_mortem={
+            "summary": "Card payments were declined for an hour because one payment partner had an outage.",
+            "root_cause": "The checkout had one active payment partner and a manual switch to the other.",
+            "contributing_factors": "The runbook for the switch named a tool that had been replaced.",
+            "went_well": "Customers were told within ten minutes, and that bank transfer works.",
+            "went_poorly": "The resolve message came two minutes after its promised time.",
+            "impact": "About 1,900 declined payments in 63 minutes.",
+            "action_items": "Automatic switch of partners, payments team, high, done\nMonthly test of it, payments team, medium",
+            "lessons": "A switch that is never tried is not a switch.",
+            "public_text": "For an hour most card payments were declined, because one of our payment partners had an "
+            "outage and we changed to the other by hand. That change now happens by itself within a minute, and we "
+            "test it every month.",
+        },
     ),
     Story(
         "Search showed outdated stock",
@@ -111,7 +163,7 @@ STORIES = (
             ),
             (
                 MessageKind.RESOLVE,
-                52,
+                43,
                 {
                     "affected": "Stock levels in search results",
                     "experienced": "Some search results were up to three hours old.",
@@ -171,6 +223,25 @@ STORIES = (
                 },
             ),
         ),
+        team=(
+            (15, "Sign-in answers in 40 s for one customer in five. Looking at this morning's change."),
+            (40, "The change is the cause; it is being undone."),
+            (65, "Undone. Response times are back to normal; watching."),
+        ),
+        direct=(
+            30,
+            (
+                "Signing in is slow for some customers at the moment: it may take up to a minute. "
+                "Once signed in, everything works as usual. We are undoing the change that caused it."
+            ),
+        ),
+        prevention="Changes to sign-in are now tested under the load of a spring weekend before they go live.",
+        post_mortem={
+            "summary": "A change slowed sign-in down for one customer in five.",
+            "root_cause": "The change asked the database once for every role instead of once for all.",
+            "impact": "One customer in five waited up to a minute, for 88 minutes.",
+            "action_items": "Load test for sign-in, accounts team, high",
+        },
     ),
 )
 
@@ -193,31 +264,95 @@ def create_example(name: str, time_zone: str, by: str, now: datetime) -> None:
         group_id = components.create_group(group, by, opened)
         for member, description in members.items():
             ids[member] = components.create_component(member, description, group_id, by, opened)
+    colleague = _add_colleague(opened)
     for story in STORIES:
-        _tell(story, ids, by, now)
+        incident_id = _tell(story, ids, by, now)
+        if story.prevention:
+            _look_back(story, incident_id, by, colleague)
     _add_maintenances(ids, now)
 
 
-def _tell(story: Story, ids: dict[str, str], by: str, now: datetime) -> None:
-    """Let a past incident happen, through the same actions as a real one."""
+def _add_colleague(now: datetime) -> str:
+    """Add the second person that every review takes; the account can't be signed in to. Return its id."""
+    account_id = new_id()
+    with transaction(now) as session:
+        session.add(
+            Account(
+                id=account_id,
+                email="robin@larkspur.example",
+                name="Robin (example)",
+                role=AccountRole.RESPONDER,
+                created_at=now,
+                disabled_at=now,
+            )
+        )
+    return account_id
+
+
+def _tell(story: Story, ids: dict[str, str], by: str, now: datetime) -> str:
+    """Let a past incident happen, through the same actions as a real one. Return its id."""
     started_at = (now - story.before).replace(second=0, microsecond=0)
     declared_at = started_at + timedelta(minutes=4)
     states = {ids[name]: state for name, state in story.states.items()}
     incident_id = incidents.declare(
         incidents.Declaration(story.title, story.severity, states, {}), new_id(), by, declared_at
     )
-    for kind, minutes, words in story.messages:
+    spoken: list[tuple[int, MessageKind | None, dict[str, str]]] = [
+        *((minutes, kind, words) for kind, minutes, words in story.messages),
+        *((minutes, None, {"body": text}) for minutes, text in story.team),
+        *([(story.direct[0], None, {"message": story.direct[1]})] if story.direct else []),
+    ]
+    for minutes, kind, words in sorted(spoken, key=itemgetter(0)):
         at = started_at + timedelta(minutes=minutes)
-        typed = words | {
-            "next_update_by": typed_instant(at + timedelta(minutes=30)),
-            "started_at": typed_instant(started_at),
-            "resolved_at": typed_instant(at),
-        }
-        if words.get("stage") == "monitoring" or kind is MessageKind.RESOLVE:
-            states = dict.fromkeys(states, ComponentState.OPERATIONAL)
-        version = db.session.get_one(Incident, incident_id, populate_existing=True).version
-        post = incidents.Post(messages.parse(kind, typed, at), states, version)
-        _ACTIONS[kind](incident_id, post, new_id(), by, at)
+        if kind is not None:
+            _say(incident_id, kind, words, states, started_at, by, at)
+        elif "body" in words:
+            corrections.post_internal_update(incident_id, words["body"], new_id(), by, at)
+        else:
+            aftermath.send_direct_email(incident_id, words, new_id(), by, at)
+    return incident_id
+
+
+def _say(
+    incident_id: str,
+    kind: MessageKind,
+    words: dict[str, str],
+    states: dict[str, ComponentState],
+    started_at: datetime,
+    by: str,
+    now: datetime,
+) -> None:
+    typed = words | {
+        "next_update_by": typed_instant(now + timedelta(minutes=30)),
+        "started_at": typed_instant(started_at),
+        "resolved_at": typed_instant(now),
+    }
+    if words.get("stage") == "monitoring" or kind is MessageKind.RESOLVE:
+        states = dict.fromkeys(states, ComponentState.OPERATIONAL)
+    post = incidents.Post(messages.parse(kind, typed, now), states, _version(incident_id))
+    _ACTIONS[kind](incident_id, post, new_id(), by, now)
+
+
+def _look_back(story: Story, incident_id: str, by: str, colleague: str) -> None:
+    """Write, review and send what is owed after a resolution, in the time there is; then close the incident."""
+    incident = db.session.get_one(Incident, incident_id, populate_existing=True)
+    at = (incident.resolved_at or incident.declared_at) + timedelta(hours=3)
+    resolve = story.messages[-1][2]
+    email = {"what_happened": f"{resolve['experienced']} {resolve['what_happened']}", "prevention": story.prevention}
+    for kind, fields in ((DocumentKind.POST_INCIDENT_EMAIL, email), (DocumentKind.POST_MORTEM, story.post_mortem)):
+        document_id = aftermath.save_document(incident_id, kind, fields, 0, by, at)
+        aftermath.submit(document_id, 1, by, at)
+        aftermath.review(document_id, 2, True, "", colleague, at)
+        if kind is DocumentKind.POST_INCIDENT_EMAIL:
+            aftermath.send(document_id, 3, None, by, at)
+        elif fields.get("public_text"):
+            aftermath.publish_post_mortem(document_id, 3, by, at)
+        at += timedelta(hours=15)
+    aftermath.close(incident_id, _version(incident_id), by, at)
+
+
+def _version(incident_id: str) -> int:
+    return db.session.get_one(Incident, incident_id, populate_existing=True).version
 
 
 def _add_maintenances(ids: dict[str, str], now: datetime) -> None:

@@ -146,7 +146,7 @@ def test_what_was_told_is_shown_the_newest_first_and_what_comes_is_not(comms: Vi
 
 
 def test_the_page_of_a_running_drill_refreshes_itself_until_told_to_stop(comms: Visitor, drill_id: str) -> None:
-    refresh = '<meta http-equiv="refresh" content="20">'
+    refresh = 'data-refresh-seconds="20"'
     assert refresh in comms.get(f"{LIST}{drill_id}").text
     assert refresh not in comms.get(f"{LIST}{drill_id}?paused").text
     assert comms.post(f"{LIST}{drill_id}/end", {}, on=LIST).status_code == 303

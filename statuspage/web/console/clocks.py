@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from statuspage import clock
 from statuspage.db import db
 from statuspage.models import Incident, Promise
-from statuspage.rules.vocabulary import LABELS, AccountRole, PromiseKind, PromiseState, Visibility
+from statuspage.rules.vocabulary import LABELS, AccountRole, PromiseKind, PromiseState
 from statuspage.web import access
 
 blueprint = Blueprint("clocks", __name__, url_prefix="/console/clocks")
@@ -41,7 +41,6 @@ class Clock:
     """Of the incident."""
     due_at: datetime
     url: str
-    is_drill: bool
     snoozed_until: datetime | None
 
 
@@ -80,7 +79,7 @@ def form_of(incident_id: str, kind: PromiseKind) -> str:
 
 def _open(most: int) -> list[Clock]:
     query = (
-        select(Promise.kind, Promise.due_at, Promise.snoozed_until, Incident.id, Incident.title, Incident.visibility)
+        select(Promise.kind, Promise.due_at, Promise.snoozed_until, Incident.id, Incident.title)
         .join(Incident, Promise.incident_id == Incident.id)
         .where(Promise.state == PromiseState.OPEN)
         .order_by(Promise.due_at, Promise.kind, Promise.id)
@@ -92,7 +91,6 @@ def _open(most: int) -> list[Clock]:
             row.title,
             row.due_at,
             form_of(row.id, row.kind),
-            row.visibility is Visibility.DRILL,
             row.snoozed_until,
         )
         for row in db.session.execute(query)
