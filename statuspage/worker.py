@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from flask import Flask
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -23,6 +24,8 @@ from statuspage.settings import Settings
 from statuspage.site import publisher
 
 log = logging.getLogger(__name__)
+
+Key = TypeVar("Key", str, int)
 
 IDLE_SECONDS = 1.0
 HEARTBEAT_EVERY = timedelta(seconds=5)
@@ -77,16 +80,9 @@ class Worker:
     def _keep_promises(self, now: datetime) -> bool:
         due = escalation.due_promises(now)
         for promise_id in due:
-            try:
-                escalation.take_step(promise_id, now)
-            except OperationalError:
-                raise
-            except Exception:
-                log.exception("promise %s can't be looked at; the others go on", promise_id)
-                db.session.rollback()
-                escalation.push_back(promise_id, now)
+            _each_by_itself(promise_id, escalation.take_step, escalation.push_back, now)
         for step_id in escalation.unproven_steps(now):
-            escalation.look_again(step_id, now)
+            _each_by_itself(step_id, escalation.look_again, escalation.put_off, now)
         return len(due) == escalation.AT_ONCE
 
     def _expand(self, now: datetime) -> bool:
@@ -204,6 +200,20 @@ def run(app: Flask) -> None:
         pause = min(pause, LONGEST_PAUSE_SECONDS)
     with app.app_context():
         worker.finish(clock.now())
+
+
+def _each_by_itself(
+    key: Key, act: Callable[[Key, datetime], object], put_off: Callable[[Key, datetime], None], now: datetime
+) -> None:
+    """Do something for one row; if that fails, put the row off, so that it holds up no other."""
+    try:
+        act(key, now)
+    except OperationalError:
+        raise
+    except Exception:
+        log.exception("%s of %s failed; the others go on", act.__name__, key)
+        db.session.rollback()
+        put_off(key, now)
 
 
 def _unwritten(delivery: outbox.Claimed, what: str, error: Exception) -> Receipt:
