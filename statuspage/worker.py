@@ -178,7 +178,8 @@ class Worker:
         return False
 
     def _beat(self, now: datetime) -> bool:
-        if self._beat_at is None or now - self._beat_at >= HEARTBEAT_EVERY:
+        # Either way: after a clock that was set back is believed, the last beat lies in the future.
+        if self._beat_at is None or abs(now - self._beat_at) >= HEARTBEAT_EVERY:
             with transaction(now) as session:
                 # By the clock that others compare it with, whatever ours does for deadlines.
                 session.merge(Heartbeat(name="worker", beat_at=clock.now()))

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from statuspage.actions import corrections, escalation, people, policies
 from statuspage.actions.promises import promises_of
 from statuspage.db import db, transaction
-from statuspage.models import Account, Announcement, Delivery, EscalationStep, Promise, Update
+from statuspage.models import Account, Announcement, Delivery, EscalationStep, Heartbeat, Promise, Update
 from statuspage.rules.vocabulary import (
     AccountRole,
     ComponentState,
@@ -475,6 +475,17 @@ def test_a_step_that_can_not_be_looked_at_again_holds_up_no_other(
     assert told(the(sound)) == ["comms_lead", "commander"]
     assert poisoned not in escalation.unproven_steps(at + LOOK_AGAIN)
     assert poisoned in escalation.unproven_steps(at + LOOK_AGAIN + MINUTE)
+
+
+def test_the_heart_goes_on_beating_when_a_clock_that_was_set_back_is_believed(
+    worker: Worker, crew: object, now: datetime
+) -> None:
+    beats = []
+    for moment in (now, now + MINUTE, now - timedelta(hours=2)):
+        worker.tick(moment)
+        beats.append(db.session.scalar(select(Heartbeat.beat_at)))
+        db.session.rollback()
+    assert len(set(beats)) == 3
 
 
 # --- drills ----------------------------------------------------------------
