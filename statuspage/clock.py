@@ -36,8 +36,8 @@ class SteadyClock:
         self._read = read
         self._since = since
         self._anchor, self._anchored = read(), since()
-        self._jumped: timedelta | None = None
-        """When a jump was noticed, in elapsed time."""
+        self._jump: tuple[timedelta, timedelta] | None = None
+        """When a jump was noticed, in elapsed time, and by how much."""
 
     def now(self) -> datetime:
         """Return the present instant as an aware UTC datetime."""
@@ -45,14 +45,15 @@ class SteadyClock:
         expected = self._anchor + (passed - self._anchored)
         if abs(shown - expected) <= SMALL_STEP:
             return self._take_over(shown, passed)
-        if self._jumped is None:
-            self._jumped = passed
-            log.warning("the clock jumped by %s; deadlines go on by the time before", shown - expected)
-        if passed - self._jumped >= BELIEVED_AFTER:
+        if self._jump is None or abs(shown - expected - self._jump[1]) > SMALL_STEP:
+            # A further jump: the clock has not stood by the earlier one.
+            self._jump = passed, shown - expected
+            log.warning("the clock jumped by %.0f s; deadlines go on by the time before", self._jump[1].total_seconds())
+        if passed - self._jump[0] >= BELIEVED_AFTER:
             log.warning("the clock has stood by its new time: deadlines follow it now")
             return self._take_over(shown, passed)
         return expected
 
     def _take_over(self, shown: datetime, passed: timedelta) -> datetime:
-        self._anchor, self._anchored, self._jumped = shown, passed, None
+        self._anchor, self._anchored, self._jump = shown, passed, None
         return shown

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from flask import Flask
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -23,6 +24,8 @@ from statuspage.settings import Settings
 from statuspage.site import publisher
 
 log = logging.getLogger(__name__)
+
+Key = TypeVar("Key", str, int)
 
 IDLE_SECONDS = 1.0
 HEARTBEAT_EVERY = timedelta(seconds=5)
@@ -77,18 +80,11 @@ class Worker:
     def _keep_promises(self, now: datetime) -> bool:
         due = escalation.due_promises(now)
         for promise_id in due:
-            try:
-                escalation.take_step(promise_id, now)
-            except OperationalError:
-                raise
-            except Exception:
-                log.exception("promise %s can't be looked at; the others go on", promise_id)
-                db.session.rollback()
-                escalation.push_back(promise_id, now)
+            _each_by_itself(promise_id, escalation.take_step, escalation.push_back, now)
         for step_id in escalation.unproven_steps(now):
-            escalation.look_again(step_id, now)
+            _each_by_itself(step_id, escalation.look_again, escalation.put_off, now)
         for document_id in aftermath.due_documents(now):
-            aftermath.send_due(document_id, now)
+            _each_by_itself(document_id, aftermath.send_due, aftermath.put_off, now)
         return len(due) == escalation.AT_ONCE
 
     def _expand(self, now: datetime) -> bool:
@@ -184,7 +180,8 @@ class Worker:
         return False
 
     def _beat(self, now: datetime) -> bool:
-        if self._beat_at is None or now - self._beat_at >= HEARTBEAT_EVERY:
+        # Either way: after a clock that was set back is believed, the last beat lies in the future.
+        if self._beat_at is None or abs(now - self._beat_at) >= HEARTBEAT_EVERY:
             with transaction(now) as session:
                 # By the clock that others compare it with, whatever ours does for deadlines.
                 session.merge(Heartbeat(name="worker", beat_at=clock.now()))
@@ -206,6 +203,20 @@ def run(app: Flask) -> None:
         pause = min(pause, LONGEST_PAUSE_SECONDS)
     with app.app_context():
         worker.finish(clock.now())
+
+
+def _each_by_itself(
+    key: Key, act: Callable[[Key, datetime], object], put_off: Callable[[Key, datetime], None], now: datetime
+) -> None:
+    """Do something for one row; if that fails, put the row off, so that it holds up no other."""
+    try:
+        act(key, now)
+    except OperationalError:
+        raise
+    except Exception:
+        log.exception("%s of %s failed; the others go on", act.__name__, key)
+        db.session.rollback()
+        put_off(key, now)
 
 
 def _unwritten(delivery: outbox.Claimed, what: str, error: Exception) -> Receipt:

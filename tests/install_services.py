@@ -1,4 +1,4 @@
-"""Find or install what the tests need besides Python packages: Chromium and PostgreSQL.
+"""Find or install what the tests need besides Python packages: Chromium, PostgreSQL and libfaketime.
 
 Used by ``make test``. Says in one line each what was found, installed or is
 missing; the tests that need what is missing name themselves at the end of
@@ -22,6 +22,8 @@ def main() -> None:
         missing.append("chromium")
     if servers.postgresql_programs() is None:
         missing.append("postgresql")
+    if servers.faketime_library() is None:
+        missing.append("libfaketime")
     if not missing:
         return
     if not install(missing):

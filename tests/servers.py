@@ -32,6 +32,12 @@ def chromium_program() -> str | None:
     return next((path for path in map(shutil.which, names) if path), None)
 
 
+def faketime_library() -> Path | None:
+    """Return libfaketime, which shows a process another time: where Debian and others put it."""
+    folders = [*Path("/usr/lib").glob("*/faketime"), Path("/usr/lib/faketime"), Path("/usr/local/lib/faketime")]
+    return next((file for folder in folders if (file := folder / "libfaketime.so.1").exists()), None)
+
+
 def _unprivileged_user() -> str | None:
     """PostgreSQL refuses to run as root: then it runs as the first of these that exists."""
     if os.geteuid() != 0:

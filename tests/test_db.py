@@ -1,5 +1,6 @@
 """The database: the schema is what the migrations make, time is UTC, a transaction is whole."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -8,10 +9,11 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
-from sqlalchemy import create_engine, inspect, select, text
+from sqlalchemy import create_engine, event, inspect, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from statuspage import schema
+from statuspage.actions import escalation
 from statuspage.db import Base, db, insert_once, transaction
 from statuspage.models import Component, FormSubmission, Heartbeat, Update
 from tests import builders
@@ -180,3 +182,32 @@ def test_mails_of_the_first_schema_come_along_with_their_incident(tmp_path: Path
         with pytest.raises(IntegrityError):
             connection.exec_driver_sql("DELETE FROM announcements")
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("look", "index"),
+    [
+        (escalation.due_promises, "ix_promises_next_step_at"),
+        (escalation.unproven_steps, "ix_escalation_steps_look_again_at"),
+    ],
+)
+def test_what_a_worker_looks_for_each_second_is_found_by_its_partial_index(
+    look: Callable[[datetime], object], index: str, app: Flask, now: datetime
+) -> None:
+    """On PostgreSQL the planner reads small tables whole; SQLite's plan tells that the index can be used."""
+    if db.engine.dialect.name != "sqlite":
+        return
+    asked: list[tuple[str, tuple[object, ...]]] = []
+
+    def listen(
+        _connection: object, _cursor: object, statement: str, parameters: tuple[object, ...], *_: object
+    ) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(db.engine, "before_cursor_execute", listen)
+    look(now)
+    event.remove(db.engine, "before_cursor_execute", listen)
+    (statement, parameters) = next(each for each in asked if each[0].startswith("SELECT"))
+    plan = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+    assert any(index in row[-1] for row in plan), plan
+    assert not any("TEMP B-TREE" in row[-1] for row in plan), plan

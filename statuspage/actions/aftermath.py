@@ -1,7 +1,7 @@
 """After (and beside) the public messages: texts that a second person reviews, waivers, the end of an incident."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -31,6 +31,7 @@ from statuspage.rules.vocabulary import (
 )
 
 REASON_LIMIT = 500
+PUT_OFF_BY = timedelta(minutes=1)
 SOMEBODY_FASTER = (
     "Somebody else changed this text while you were writing. Yours is kept below: please look and save again."
 )
@@ -206,6 +207,14 @@ def send_due(document_id: str, now: datetime) -> None:
             document.send_at = None
             return
         _send(session, document, incident, document.reviewer_id, now)
+
+
+def put_off(document_id: str, now: datetime) -> None:
+    """Try to send an e-mail again later: something about it is broken, and others wait."""
+    with transaction(now) as session:
+        document = session.get(Document, document_id, with_for_update=True, populate_existing=True)
+        if document is not None and document.send_at is not None:
+            document.send_at = now + PUT_OFF_BY
 
 
 def ask_waiver(promise_id: str, reason: str, by: str, now: datetime) -> str:

@@ -116,7 +116,7 @@ def look_again(step_id: int, now: datetime) -> None:
             return
         row.look_again_at = None
         promise = session.get_one(Promise, row.promise_id, populate_existing=True)
-        if promise.state is not PromiseState.OPEN or _arrived(session, row):
+        if promise.state is not PromiseState.OPEN or _is_snoozed(promise, now) or _arrived(session, row):
             return
         step = next((each for each in _steps(promise) if each.number == row.step), None)
         if step is None:
@@ -129,6 +129,19 @@ def look_again(step_id: int, now: datetime) -> None:
             row.look_again_at = now + escalation.LOOK_AGAIN_AFTER
         else:
             _go_on(session, promise, now)
+
+
+def _is_snoozed(promise: Promise, now: datetime) -> bool:
+    """Whether somebody is on it: then it does not matter by which way they heard."""
+    return promise.snoozed_until is not None and now < promise.snoozed_until
+
+
+def put_off(step_id: int, now: datetime) -> None:
+    """Look at a step again later: something about it is broken, and others wait."""
+    with transaction(now) as session:
+        row = session.get(EscalationStep, step_id, with_for_update=True, populate_existing=True)
+        if row is not None and row.look_again_at is not None:
+            row.look_again_at = now + PUSHED_BACK_BY
 
 
 def _go_on(session: Session, promise: Promise, now: datetime) -> None:

@@ -20,6 +20,7 @@ from statuspage.delivery.transport import Message, Note, Recipient
 from statuspage.links import Purpose, make_token
 from statuspage.models import Account, Announcement, Channel, Document, InternalUpdate, Page, Update
 from statuspage.rendering import environment
+from statuspage.rules.times import instant_in_words
 from statuspage.rules.vocabulary import LABELS, DocumentKind, Visibility
 from statuspage.settings import Settings
 
@@ -135,6 +136,38 @@ def _channel_test(announcement: Announcement, settings: Settings) -> Note:
         text=f"This is a test. Reminders and internal updates will be posted here, to “{channel.name}”.",
         url=f"{settings.public_url}/admin/channels/",
         url_label="All channels",
+    )
+
+
+def compose_alarm(
+    page_name: str, silent_since: datetime, has_ever_run: bool, settings: Settings, now: datetime
+) -> Message:
+    """Write the mail that tells the team that the clock worker is silent."""
+    title, text = _alarm_words(silent_since, has_ever_run)
+    values = {"page_name": page_name, "title": title, "text": text, "url": f"{settings.public_url}/console/"}
+    headers = {
+        "Date": format_datetime(now),
+        "Auto-Submitted": "auto-generated",
+        "X-Auto-Response-Suppress": "All",
+        # Should an alarm be sent twice, both copies have the same id: receivers can drop the second.
+        "Message-ID": f"<alarm.{int(silent_since.timestamp())}@{_host(settings)}>",
+        "Importance": "high",
+    }
+    return _render("alarm", values, headers)
+
+
+def alarm_note(silent_since: datetime, has_ever_run: bool, settings: Settings) -> Note:
+    """Write what channels are told when the clock worker is silent."""
+    title, text = _alarm_words(silent_since, has_ever_run)
+    return Note(title, f"{text}\nRestart it: statuspage worker", f"{settings.public_url}/console/", ROOM_LABEL)
+
+
+def _alarm_words(silent_since: datetime, has_ever_run: bool) -> tuple[str, str]:
+    if not has_ever_run:
+        return "The clock worker does not run", "It has never run: reminders and mails are not going out."
+    return (
+        f"The clock worker is silent since {silent_since:%H:%M} UTC",
+        f"Its last sign of life came {instant_in_words(silent_since)}. Reminders and mails are not going out.",
     )
 
 

@@ -1,6 +1,6 @@
 """Is the process alive, and is it ready: for load balancers and watchers."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flask import Blueprint, current_app
 from flask.typing import ResponseReturnValue
@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from statuspage import clock
 from statuspage.db import db
 from statuspage.models import Change, Heartbeat, Page
+from statuspage.rules.times import instant_in_words
 from statuspage.settings import Settings
 from statuspage.site import snapshot
 from statuspage.web import access
@@ -38,12 +39,36 @@ def readyz() -> ResponseReturnValue:
 
 def _database_checks() -> dict[str, str]:
     try:
-        beat_at = db.session.scalar(select(Heartbeat.beat_at).where(Heartbeat.name == "worker"))
+        beat_at = _last_beat()
         db.session.scalar(select(Page.revision))
     except SQLAlchemyError:
         return {"database": "unreachable", "worker": "unknown"}
-    alive = beat_at is not None and clock.now() - beat_at < WORKER_SILENCE
-    return {"database": "ok", "worker": "ok" if alive else "silent"}
+    return {"database": "ok", "worker": "silent" if _is_silent(beat_at) else "ok"}
+
+
+def _last_beat() -> datetime | None:
+    return db.session.scalar(select(Heartbeat.beat_at).where(Heartbeat.name == "worker"))
+
+
+def _is_silent(beat_at: datetime | None) -> bool:
+    return beat_at is None or clock.now() - beat_at >= WORKER_SILENCE
+
+
+def silence_of_worker() -> str:
+    """Return since when the worker is silent, as the console says it; empty while it is alive. One query by key."""
+    beat_at = _last_beat()
+    if not _is_silent(beat_at):
+        return ""
+    if beat_at is None:
+        return "has never run"
+    is_today = beat_at.date() == clock.now().date()
+    return f"has been silent since {f'{beat_at:%H:%M} UTC' if is_today else instant_in_words(beat_at)}"
+
+
+@blueprint.app_context_processor
+def _for_templates() -> dict[str, object]:
+    """Give templates the function, not its answer: only console pages ask."""
+    return {"silence_of_worker": silence_of_worker}
 
 
 def _snapshot() -> str:

@@ -1,0 +1,120 @@
+"""A real worker whose machine's clock is set, or comes to an odd hour: nobody is told early, late or twice."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from statuspage import clock
+from statuspage.actions import policies
+from statuspage.db import db
+from statuspage.models import EscalationStep, Heartbeat
+from statuspage.rules.vocabulary import ComponentState, IncidentRole, Severity
+from tests import builders, servers
+from tests.conftest import unavailable
+
+ROOT = Path(__file__).resolve().parents[2]
+SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
+NOTHING_ELSE = {"internal_update": None, "direct_email": None, "reminders": []}
+StartWorker = Callable[[dict[str, str]], None]
+
+
+@pytest.fixture
+def start_worker(app: object, environ: dict[str, str]) -> Iterator[StartWorker]:
+    """Start `statuspage worker` with what libfaketime is told in the environment. Its elapsed time stays real."""
+    library = servers.faketime_library()
+    if library is None:
+        unavailable("libfaketime is not installed: install Debian's package libfaketime")
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(told: dict[str, str]) -> None:
+        faked = {"LD_PRELOAD": str(library), "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_NO_CACHE": "1"}
+        given = {**os.environ, "PYTHONPATH": str(ROOT), **environ, **faked, **told}
+        started.append(subprocess.Popen([sys.executable, "-m", "statuspage", "worker"], env=given, cwd=ROOT))
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def until(true: Callable[[], bool], seconds: float = 40) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def beats_near(instant: Callable[[], datetime]) -> Callable[[], bool]:
+    """Whether the worker's last heartbeat is of about this time, by its machine's clock."""
+
+    def look() -> bool:
+        db.session.rollback()
+        beat_at = db.session.scalar(select(Heartbeat.beat_at))
+        db.session.rollback()
+        return beat_at is not None and abs(beat_at - instant()) < HOUR / 2
+
+    return look
+
+
+def steps() -> list[EscalationStep]:
+    db.session.rollback()
+    db.session.expire_all()
+    found = list(db.session.scalars(select(EscalationStep).order_by(EscalationStep.step)))
+    db.session.rollback()
+    return found
+
+
+def declare(policy: dict[str, object], now: datetime) -> None:
+    builders.page(now)
+    lead = {IncidentRole.COMMS_LEAD: builders.account(now)}
+    policies.edit_policy(Severity.SEV1, NOTHING_ELSE | policy, None, None, now)
+    builders.declared(None, {builders.component(now): ComponentState.DEGRADED}, now, roles=lead)
+
+
+def test_a_clock_set_back_two_hours_or_ahead_three_days_makes_nothing_due(
+    start_worker: StartWorker, tmp_path: Path
+) -> None:
+    declare({"first_update": "PT20M"}, clock.now())
+    setting = tmp_path / "clock"
+    setting.write_text("+0")
+    start_worker({"FAKETIME_TIMESTAMP_FILE": str(setting)})
+    until(beats_near(clock.now))
+    for written, jump in (("-2h", -2 * HOUR), ("+3d", 72 * HOUR)):
+        # Whole at once: the worker reads the file all the time.
+        (tmp_path / "new").write_text(written)
+        (tmp_path / "new").replace(setting)
+        # The heartbeat is the machine's own time: it shows that the worker lives, and in which hour.
+        until(beats_near(lambda jump=jump: clock.now() + jump))  # type: ignore[misc]
+        time.sleep(3)
+        assert steps() == []
+
+
+ODD_HOURS = [
+    pytest.param(datetime(2026, 3, 29, 0, 59, 58, tzinfo=UTC), id="summer time begins"),
+    pytest.param(datetime(2028, 2, 28, 23, 59, 58, tzinfo=UTC), id="a leap day begins"),
+    pytest.param(datetime(2026, 12, 31, 23, 59, 58, tzinfo=UTC), id="a year ends"),
+]
+
+
+@pytest.mark.parametrize("begun", ODD_HOURS)
+def test_steps_of_seconds_are_told_on_elapsed_time_once_each(begun: datetime, start_worker: StartWorker) -> None:
+    if db.engine.dialect.name != "sqlite":
+        return  # The clock is the same on both: once is enough.
+    nudges = [{"at": f"PT{seconds}S", "to": "comms_lead"} for seconds in (0, 2, 4)]
+    declare({"first_update": "PT6S", "nudges": nudges}, begun)
+    # At all three moments London's clocks show UTC.
+    start_worker({"FAKETIME": f"@{begun:%Y-%m-%d %H:%M:%S}", "TZ": "Europe/London"})
+    until(lambda: len(steps()) == 3)
+    time.sleep(2)
+    found = steps()
+    assert [(row.step, row.outcome, row.fell_due_at - begun) for row in found] == [
+        (number, "nudged", (6 + 2 * number) * SECOND) for number in range(3)
+    ]
+    assert all(timedelta(0) <= row.taken_at - row.fell_due_at < 2 * SECOND for row in found)
