@@ -191,6 +191,8 @@ def _from_form(form: MultiDict[str, str]) -> dict[str, Any]:
         if keys[-1] in place:
             raise Unreadable("A name in this form is given in two ways.")
         place[keys[-1]] = values if is_list else values[-1]
+    if not body:
+        raise Unreadable("This form is empty.")
     return body
 
 

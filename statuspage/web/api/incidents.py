@@ -18,6 +18,7 @@ from statuspage.rules.vocabulary import Conflict, MessageKind, NotFound, Stage, 
 from statuspage.web import access
 from statuspage.web.api import bodies, changes, keys, shapes
 from statuspage.web.api.pages import find_frame
+from statuspage.web.api.promises import RANK
 from statuspage.web.api.routes import PAGE, answer, at, make_blueprint
 from statuspage.web.publishing import publish_at_once
 
@@ -180,7 +181,7 @@ def _shapes(frame: shapes.Frame, found: Sequence[Incident], now: datetime) -> li
     """Shape incidents with their promises, all read at once."""
     owed: dict[str, list[Promise]] = {each.id: [] for each in found}
     query = select(Promise).where(Promise.incident_id.in_(owed)).options(selectinload(Promise.policy))
-    in_order = query.order_by(Promise.opened_at, Promise.kind, Promise.ordinal)
+    in_order = query.order_by(Promise.opened_at, RANK, Promise.ordinal)
     for promise in db.session.scalars(in_order.execution_options(populate_existing=True)):
         owed[promise.incident_id].append(promise)
     return [shapes.incident(frame, each, owed[each.id], now) for each in found]

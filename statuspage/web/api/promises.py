@@ -24,7 +24,7 @@ POLICY = f"{PAGE}/policies/<any({','.join(Severity)}):severity>"
 ALL = "all"
 
 # Of equal times, in the order a reader of clocks wants them.
-_RANK = case({kind: rank for rank, kind in enumerate(PromiseKind)}, value=Promise.kind)
+RANK = case({kind: rank for rank, kind in enumerate(PromiseKind)}, value=Promise.kind)
 
 
 @at(blueprint, f"{PAGE}/promises", "GET")
@@ -36,7 +36,7 @@ def list_promises(page_id: str) -> ResponseReturnValue:
     word = bodies.query_text("state") or PromiseState.OPEN.value
     if word not in {ALL, *PromiseState}:
         raise RuleBroken({"state": f"Please give one of {', '.join(PromiseState)}, {ALL}."})
-    query = select(Promise).options(selectinload(Promise.policy)).order_by(Promise.due_at, _RANK, Promise.id)
+    query = select(Promise).options(selectinload(Promise.policy)).order_by(Promise.due_at, RANK, Promise.id)
     if word != ALL:
         query = query.where(Promise.state == PromiseState(word))
     now = clock.now()
