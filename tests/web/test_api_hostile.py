@@ -1,5 +1,6 @@
 """Bodies that mean no good: always a clear refusal, never a failure, and nothing is changed."""
 
+import io
 import json
 from typing import Any
 
@@ -77,6 +78,16 @@ def test_a_hostile_body_is_refused(body: bytes, kind: str, status: int, writer: 
         assert (answer.status_code, answer.mimetype) == (status, JSON), answer.text[:500]
         assert answer.get_json()["error"]
     assert counts() == before
+
+
+@pytest.mark.parametrize("size", [10, 300_000])
+def test_a_body_of_unknown_length_is_read_up_to_the_limit(size: int, writer: Program, sev1: dict[str, Any]) -> None:
+    written = f"incident[name]=Sign-in&incident[component_ids][]={next(iter(sev1['components']))}&x={'x' * size}"
+    before = counts()
+    streamed = {"input_stream": io.BytesIO(written.encode()), "environ_overrides": {"wsgi.input_terminated": True}}
+    answer = writer.send("POST", "/incidents", headers={"Content-Type": FORM}, **streamed)
+    assert answer.status_code == (201 if size == 10 else 413)
+    assert (counts() == before) == (size > 10)
 
 
 @pytest.mark.parametrize("name", [row[0] for row in BODIES if row[3] == 400])

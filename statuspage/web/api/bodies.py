@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from flask import request
 from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from statuspage.rules.times import parse_instant
 from statuspage.rules.vocabulary import Choice, RuleBroken
@@ -139,6 +140,9 @@ def read_object(name: str) -> dict[str, Any]:
     Raises Unreadable if there is none, RuleBroken if it holds what nothing can hold.
     """
     written = request.get_data()
+    # A body of no announced length ends, without a word, where the limit is.
+    if len(written) >= (request.max_content_length or len(written) + 1):
+        raise RequestEntityTooLarge
     # curl says "form" of everything it is not told about.
     is_form = request.mimetype in FORMS and not written.lstrip().startswith(b"{")
     body = _from_form(request.form) if is_form else _from_json(written)
