@@ -24,6 +24,11 @@ from statuspage.web.admin import page as admin_page
 from statuspage.web.admin import people as admin_people
 from statuspage.web.admin import policies as admin_policies
 from statuspage.web.admin import templates as admin_templates
+from statuspage.web.api import documents as api_documents
+from statuspage.web.api import incidents as api_incidents
+from statuspage.web.api import pages as api_pages
+from statuspage.web.api import promises as api_promises
+from statuspage.web.api import routes as api
 from statuspage.web.console import account, board, clocks, course, documents, drills, incidents, mail, messages, reports
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,6 +78,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     ):
         app.register_blueprint(part.blueprint)
     for part in (admin_components, admin_people, admin_policies, admin_channels, admin_templates, admin_page):
+        app.register_blueprint(part.blueprint)
+    for part in (api_pages, api_incidents, api_documents, api_promises):
+        # No cookie counts here, so no other site can use one.
+        csrf.exempt(part.blueprint)
         app.register_blueprint(part.blueprint)
     _install_error_pages(app)
     app.after_request(_secure)
@@ -179,6 +188,8 @@ def _database_error(error: DBAPIError | PoolTimeout) -> ResponseReturnValue:
     return page, status, {"Retry-After": "10"}
 
 
-def _error_page(code: int, sentence: str = "") -> tuple[str, int]:
+def _error_page(code: int, sentence: str = "") -> tuple[str | Response, int]:
+    if api.is_ours(request.path):
+        return api.refuse(code), code
     title, remedy = TITLES.get(code, TITLES[400] if code < 500 else TITLES[500])
     return render_template("error.html", title=title, sentence=sentence or remedy), code

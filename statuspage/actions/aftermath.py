@@ -133,7 +133,7 @@ def take_back(document_id: str, version: int, by: str, now: datetime) -> None:
         audit(session, by, "take_back", "document", document_id, now)
 
 
-def send(document_id: str, version: int, send_at: datetime | None, by: str, now: datetime) -> None:
+def send(document_id: str, version: int, send_at: datetime | None, by: str | None, now: datetime) -> None:
     """Send an approved post-incident e-mail to the affected customers, or have it sent at a later time.
 
     Raises NotFound, RuleBroken for a time that can't be, Conflict if it is

@@ -104,7 +104,13 @@ def create_component(name: str, description: str, group_id: str, by: str | None,
 
 
 def edit_component(
-    component_id: str, name: str, description: str, group_id: str, state: ComponentState | None, by: str, now: datetime
+    component_id: str,
+    name: str,
+    description: str,
+    group_id: str,
+    state: ComponentState | None,
+    by: str | None,
+    now: datetime,
 ) -> None:
     """Change a component; ``state`` None leaves its state alone. Raises NotFound, or RuleBroken for bad input."""
     checked, about = _check_texts(name, description)

@@ -1,6 +1,8 @@
 """Accounts, sessions and API tokens."""
 
 import hashlib
+import hmac
+import re
 import secrets
 import threading
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ PASSWORD_LEAST, PASSWORD_MOST_BYTES = 12, 1024
 SESSION_LIFETIME = timedelta(hours=12)
 SESSION_IDLE = timedelta(hours=4)
 _SEEN_EVERY = timedelta(minutes=1)
+_API_KEY = re.compile(r"sp_live_([0-9a-z]{12})_([0-9A-Za-z_-]{43})")
 
 
 @dataclass(frozen=True)
@@ -222,6 +225,21 @@ def add_token(name: str, scope: TokenScope, now: datetime) -> str:
         session.add(ApiToken(id=token_id, name=shown, scope=scope, secret_hash=hash_token(secret), created_at=now))
         audit(session, None, "add_token", "api_token", token_id, now, scope=scope.value)
     return f"sp_live_{token_id}_{secret}"
+
+
+def find_token(key: str, now: datetime) -> ApiToken | None:
+    """Return the API token of this key unless it was revoked, and note its use once a minute at most."""
+    match = _API_KEY.fullmatch(key)
+    found = db.session.get(ApiToken, match[1]) if match else None
+    if match is None or found is None or found.revoked_at is not None:
+        return None
+    if not hmac.compare_digest(found.secret_hash, hash_token(match[2])):
+        return None
+    if found.last_used_at is None or now - found.last_used_at >= _SEEN_EVERY:
+        token_id = found.id
+        with transaction(now) as session:
+            session.execute(update(ApiToken).where(ApiToken.id == token_id).values(last_used_at=now))
+    return found
 
 
 def hash_token(token: str) -> str:

@@ -287,7 +287,7 @@ def parse(kind: MessageKind, typed: Mapping[str, str], now: datetime) -> Draft:
             values[field.name] = _parse_field(field, typed.get(field.name, ""))
         except RuleBroken as broken:
             errors |= broken.errors
-    errors |= _check_instants(values, now)
+    errors |= check_instants(values, now)
     if errors:
         raise RuleBroken(errors)
     return Draft(kind, values)
@@ -331,7 +331,8 @@ def _parse_field(field: Field, text: str) -> str | datetime | None:
     return check(field.name, text)
 
 
-def _check_instants(values: Mapping[str, str | datetime | None], now: datetime) -> dict[str, str]:
+def check_instants(values: Mapping[str, str | datetime | None], now: datetime) -> dict[str, str]:
+    """Return one sentence for every instant, by field, that lies where it can't be."""
     errors = {}
     promised = values.get("next_update_by")
     if isinstance(promised, datetime):

@@ -41,6 +41,20 @@ def parse_typed_instant(text: str) -> datetime | None:
     return instant if 2000 <= instant.year <= 2100 else None
 
 
+def parse_instant(text: str) -> datetime | None:
+    """Read an instant as programs write it (ISO 8601 with Z or an offset) as UTC.
+
+    None if it is no instant, says no offset, or lies outside the years 2000 to 2100.
+    """
+    try:
+        instant = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    if instant.tzinfo is None or not 2000 <= instant.year <= 2100:
+        return None
+    return instant.astimezone(UTC)
+
+
 def typed_instant(instant: datetime) -> str:
     """Write an instant as HTML's ``datetime-local`` input wants it, in UTC, to the minute."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M")

@@ -96,6 +96,11 @@ class TokenScope(StrEnum):
     WRITE = "write"
     ADMIN = "admin"
 
+    def allows(self, needed: "TokenScope") -> bool:
+        """Tell whether this scope includes what ``needed`` may do."""
+        ranks = list(TokenScope)
+        return ranks.index(self) >= ranks.index(needed)
+
 
 class PromiseKind(StrEnum):
     """What can be owed, in the order a reader of clocks wants equal ones."""
@@ -172,6 +177,14 @@ SEVERITY_MEANINGS: Mapping[Severity, str] = {
     Severity.SEV2: "over 10 % of customers degraded, or a critical function impaired",
     Severity.SEV3: "a non-critical function, or few customers",
     Severity.SEV4: "cosmetic or internal",
+}
+
+# The likeliest word for the impact; the writer may choose another.
+IMPACT_OF: Mapping[Severity, Impact] = {
+    Severity.SEV1: Impact.HIGH,
+    Severity.SEV2: Impact.MEDIUM,
+    Severity.SEV3: Impact.LOW,
+    Severity.SEV4: Impact.LOW,
 }
 
 LABELS: Mapping[str, str] = {

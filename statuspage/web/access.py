@@ -10,7 +10,8 @@ from flask import abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from statuspage.rules.vocabulary import AccountRole
+from statuspage.rules.vocabulary import AccountRole, TokenScope
+from statuspage.web.api import keys
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -33,8 +34,18 @@ def needs(role: AccountRole) -> Callable[[View], View]:
     return mark
 
 
+def needs_scope(scope: TokenScope) -> Callable[[View], View]:
+    """Mark a view as open to programs whose key has this scope or a higher one; nobody's cookie counts here."""
+
+    def mark(view: View) -> View:
+        view.access = scope  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
 def enforce() -> ResponseReturnValue | None:
-    """Refuse the request unless the account may use its route (a before_request hook)."""
+    """Refuse the request unless the account, or the program's key, may use its route (a before_request hook)."""
     if request.endpoint is None or request.endpoint == "static":
         return None
     needed = getattr(current_app.view_functions[request.endpoint], "access", None)
@@ -42,6 +53,8 @@ def enforce() -> ResponseReturnValue | None:
         return None
     if needed is None:
         abort(403)
+    if isinstance(needed, TokenScope):
+        return keys.check(needed)
     if request.method not in ("GET", "HEAD") and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
         abort(403)
     if not current_user.is_authenticated:

@@ -1,6 +1,7 @@
 """Instants and spans."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from statuspage.rules.times import (
     instant_in_words,
     next_month,
+    parse_instant,
     parse_typed_instant,
     require_utc,
     span_in_words,
@@ -40,6 +42,33 @@ INSTANTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 12, 31), timezones=
 )
 def test_typed_instants(text: str, expected: datetime | None) -> None:
     assert parse_typed_instant(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-11-21T14:30:05Z", datetime(2026, 11, 21, 14, 30, 5, tzinfo=UTC)),
+        ("2026-11-21T14:30:05.123Z", datetime(2026, 11, 21, 14, 30, 5, 123_000, tzinfo=UTC)),
+        ("2026-11-21T16:30:05+02:00", datetime(2026, 11, 21, 14, 30, 5, tzinfo=UTC)),
+        (" 2026-11-21 09:30-05:00 ", datetime(2026, 11, 21, 14, 30, tzinfo=UTC)),
+        ("2026-11-21T14:30:05", None),
+        ("2026-11-21", None),
+        ("2026-02-29T00:00Z", None),
+        ("2026-11-21T14:30:05+25:00", None),
+        ("1999-12-31T23:59:59Z", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("9999-12-31T23:59:59-14:00", None),
+        ("now", None),
+        ("", None),
+    ],
+)
+def test_instants_of_programs_say_their_offset(text: str, expected: datetime | None) -> None:
+    assert parse_instant(text) == expected
+
+
+@given(INSTANTS, st.timezones())
+def test_what_a_program_writes_in_its_own_zone_is_read_back(instant: datetime, zone: ZoneInfo) -> None:
+    assert parse_instant(instant.astimezone(zone).isoformat()) in (instant, None)
 
 
 @given(INSTANTS)

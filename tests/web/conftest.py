@@ -12,10 +12,12 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from statuspage import clock
+from statuspage.actions import people
 from statuspage.db import db
 from statuspage.models import Account
-from statuspage.rules.vocabulary import AccountRole
+from statuspage.rules.vocabulary import AccountRole, TokenScope
 from tests import builders
+from tests.web.programs import Program
 
 
 class Visitor:
@@ -31,6 +33,10 @@ class Visitor:
         """Post a form as it stands on the page ``on`` (its hidden fields), with these fields typed in."""
         hidden = self.hidden(on or path)
         return self._request(self.client.post, path, data=hidden | fields | changes)
+
+    def request(self, method: str, path: str, **options: Any) -> TestResponse:
+        """Make any request."""
+        return self._request(getattr(self.client, method.lower()), path, **options)
 
     def post_as_is(self, path: str, fields: dict[str, str], **options: Any) -> TestResponse:
         """Post these fields and nothing else."""
@@ -48,6 +54,37 @@ class Visitor:
 
     def sign_in(self, email: str, password: str = builders.PASSWORD) -> TestResponse:
         return self.post("/login", {"email": email, "password": password})
+
+
+@pytest.fixture
+def page_id(app: Flask, started: datetime) -> str:
+    return builders.page(started)
+
+
+@pytest.fixture
+def program(app: Flask, page_id: str) -> Callable[[TokenScope], Program]:
+    """Return a way to get a program with a fresh key of a scope."""
+
+    def make(scope: TokenScope) -> Program:
+        return Program(Visitor(app.test_client()), people.add_token("robot", scope, clock.now()), page_id)
+
+    return make
+
+
+@pytest.fixture
+def writer(program: Callable[[TokenScope], Program]) -> Program:
+    return program(TokenScope.WRITE)
+
+
+@pytest.fixture
+def component_id(page_id: str, started: datetime) -> str:
+    return builders.component(started)
+
+
+@pytest.fixture
+def sev1(component_id: str) -> dict[str, Any]:
+    """What a program says of an incident that owes a lot."""
+    return {"name": "Sign-in fails", "severity": "SEV1", "components": {component_id: "outage"}}
 
 
 @pytest.fixture

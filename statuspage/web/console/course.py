@@ -27,9 +27,10 @@ from statuspage.rules.vocabulary import (
     choose,
 )
 from statuspage.web import access
-from statuspage.web.console.messages import get_incident, publish
+from statuspage.web.console.messages import get_incident
 from statuspage.web.forms import STALE, StaleForm, form_token, posted_nonce, posted_version, typed
 from statuspage.web.nudges import posted_span
+from statuspage.web.publishing import publish_at_once
 
 blueprint = Blueprint("course", __name__, url_prefix="/console/incidents")
 
@@ -62,7 +63,7 @@ def post(incident_id: str, step: str) -> ResponseReturnValue:
         return _page(incident, step, typed(), broken.errors), 422
     except Conflict as conflict:
         return _page(get_incident(incident_id), step, typed(), {"": str(conflict)}), 409
-    publish(now)
+    publish_at_once(now)
     return redirect(url_for("messages.room", incident_id=incident_id, done=step), 303)
 
 

@@ -27,8 +27,9 @@ from statuspage.rules.vocabulary import (
     Visibility,
 )
 from statuspage.web import access
-from statuspage.web.console.messages import get_incident, publish
+from statuspage.web.console.messages import get_incident
 from statuspage.web.forms import STALE, StaleForm, form_token, posted_nonce, posted_version, typed
+from statuspage.web.publishing import publish_at_once
 
 blueprint = Blueprint("documents", __name__, url_prefix="/console/incidents")
 
@@ -66,7 +67,7 @@ def post(incident_id: str, document: str) -> ResponseReturnValue:
         return _page(incident, kind, typed(), broken.errors), 422
     except Conflict as conflict:
         return _page(get_incident(incident_id), kind, typed(), {"": str(conflict)}), 409
-    publish(now)
+    publish_at_once(now)
     return redirect(url_for("documents.show", incident_id=incident_id, document=document, done=act), 303)
 
 

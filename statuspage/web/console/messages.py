@@ -7,7 +7,6 @@ from flask import Blueprint, current_app, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import func, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from statuspage import clock
 from statuspage.actions import incidents
@@ -20,10 +19,10 @@ from statuspage.rules import messages
 from statuspage.rules.policy import UNOWED_NEXT_UPDATE
 from statuspage.rules.times import typed_instant
 from statuspage.rules.vocabulary import (
+    IMPACT_OF,
     AccountRole,
     ComponentState,
     Conflict,
-    Impact,
     MessageKind,
     NotFound,
     PromiseState,
@@ -31,13 +30,13 @@ from statuspage.rules.vocabulary import (
     Severity,
 )
 from statuspage.settings import Settings
-from statuspage.site import publisher
 from statuspage.web import access
 from statuspage.web.console import preview
 from statuspage.web.console.clocks import form_of
 from statuspage.web.console.drills import play_of
 from statuspage.web.console.incidents import grouped_components, posted_states
 from statuspage.web.forms import STALE, StaleForm, form_token, posted_nonce, posted_version, typed
+from statuspage.web.publishing import publish_at_once
 
 blueprint = Blueprint("messages", __name__, url_prefix="/console/incidents")
 
@@ -46,13 +45,6 @@ ACTIONS: Mapping[MessageKind, Post] = {
     MessageKind.ACKNOWLEDGE: incidents.acknowledge,
     MessageKind.UPDATE: incidents.post_update,
     MessageKind.RESOLVE: incidents.resolve,
-}
-# The likeliest word for the impact; the writer may choose another.
-IMPACT_OF = {
-    Severity.SEV1: Impact.HIGH,
-    Severity.SEV2: Impact.MEDIUM,
-    Severity.SEV3: Impact.LOW,
-    Severity.SEV4: Impact.LOW,
 }
 
 
@@ -92,7 +84,7 @@ def post(incident_id: str, kind: str) -> ResponseReturnValue:
         return _show(get_incident(incident_id), chosen, typed(), broken.errors), 422
     except Conflict as conflict:
         return _show(get_incident(incident_id), chosen, typed(), {"": str(conflict)}), 409
-    publish(now)
+    publish_at_once(now)
     return redirect(url_for("messages.room", incident_id=incident_id, posted=kind), 303)
 
 
@@ -113,14 +105,6 @@ def _posted_states(kind: MessageKind) -> dict[str, ComponentState]:
     if kind is MessageKind.ACKNOWLEDGE and offered and not states:
         raise RuleBroken({"components": "Please choose at least one affected component and its state."})
     return states
-
-
-def publish(now: datetime) -> None:
-    """Put the change on the page at once; if that fails the worker does it within a second."""
-    try:
-        publisher.refresh_at_once(current_app.config["STATUSPAGE"], now)
-    except (OSError, SQLAlchemyError):
-        current_app.logger.exception("publishing failed; the worker will try again")
 
 
 def get_incident(incident_id: str) -> Incident:

@@ -1,0 +1,296 @@
+"""What the API gives: the keys of Atlassian Statuspage's v1 in their order, then our own."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+
+from statuspage.db import db
+from statuspage.models import (
+    Component,
+    ComponentGroup,
+    Incident,
+    Maintenance,
+    MaintenanceComponent,
+    Page,
+    Promise,
+    Update,
+)
+from statuspage.rules.vocabulary import (
+    ComponentState,
+    Impact,
+    IncidentRole,
+    MaintenanceStage,
+    PromiseState,
+    Stage,
+    worst_state,
+)
+
+OUTWARD_STATES = {
+    ComponentState.OPERATIONAL: "operational",
+    ComponentState.DEGRADED: "degraded_performance",
+    ComponentState.OUTAGE: "major_outage",
+}
+UNDER_MAINTENANCE = "under_maintenance"
+# Our three states and Statuspage's alike.
+INWARD_STATES = {
+    **{state.value: state for state in ComponentState},
+    **{word: state for state, word in OUTWARD_STATES.items()},
+    "partial_outage": ComponentState.OUTAGE,
+}
+OUTWARD_IMPACTS = {None: "none", Impact.LOW: "minor", Impact.MEDIUM: "major", Impact.HIGH: "critical"}
+INWARD_IMPACTS = {"none": Impact.LOW, "minor": Impact.LOW, "major": Impact.MEDIUM, "critical": Impact.HIGH}
+# Clients of Statuspage expect Z of a page in UTC, and an offset of every other.
+UTC_ZONES = ("Etc/UTC", "UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "UCT", "Universal", "Zulu")
+
+_COLOURS = (
+    "css_body_background_color",
+    "css_font_color",
+    "css_light_font_color",
+    "css_greens",
+    "css_yellows",
+    "css_oranges",
+    "css_blues",
+    "css_reds",
+    "css_border_color",
+    "css_graph_color",
+    "css_link_color",
+    "css_no_data",
+)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What every shape needs to know of the page."""
+
+    page: Page
+    public_url: str
+    overlaid: frozenset[str]
+    """Ids of the components that a running maintenance window covers."""
+
+    def instant(self, instant: datetime | None) -> str | None:
+        """Write an instant as Statuspage does: in the page's zone, to the millisecond."""
+        if instant is None:
+            return None
+        if self.page.time_zone in UTC_ZONES:
+            return utc(instant)
+        return instant.astimezone(ZoneInfo(self.page.time_zone)).isoformat(timespec="milliseconds")
+
+
+def make_frame(page: Page, public_url: str) -> Frame:
+    """Return the frame of a page."""
+    running = (MaintenanceStage.IN_PROGRESS, MaintenanceStage.VERIFYING)
+    covered = select(MaintenanceComponent.component_id).join(Maintenance).where(Maintenance.stage.in_(running))
+    return Frame(page, public_url, frozenset(db.session.scalars(covered)))
+
+
+def utc(instant: datetime | None) -> str | None:
+    """Write an instant as our own keys do: ``2026-11-21T14:30:00.000Z``."""
+    if instant is None:
+        return None
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def page(frame: Frame) -> dict[str, Any]:
+    """Return the page with Statuspage's 44 keys."""
+    shown = frame.page
+    return {
+        "id": shown.id,
+        "created_at": frame.instant(shown.created_at),
+        "updated_at": frame.instant(shown.updated_at),
+        "name": shown.name,
+        "page_description": None,
+        "headline": None,
+        "branding": "basic",
+        "subdomain": None,
+        "domain": frame.public_url.partition("://")[2],
+        "url": frame.public_url,
+        "support_url": shown.support_url or None,
+        "hidden_from_search": False,
+        "allow_page_subscribers": True,
+        "allow_incident_subscribers": False,
+        "allow_email_subscribers": True,
+        "allow_sms_subscribers": False,
+        "allow_rss_atom_feeds": True,
+        "allow_webhook_subscribers": False,
+        "notifications_from_email": None,
+        "notifications_email_footer": None,
+        "activity_score": 0,
+        "twitter_username": None,
+        "viewers_must_be_team_members": False,
+        "ip_restrictions": None,
+        "city": None,
+        "state": None,
+        "country": None,
+        "time_zone": shown.time_zone,
+        **dict.fromkeys(_COLOURS),
+        "favicon_logo": None,
+        "transactional_logo": None,
+        "hero_cover": None,
+        "email_logo": None,
+        "twitter_logo": None,
+    }
+
+
+def component(frame: Frame, shown: Component) -> dict[str, Any]:
+    """Return a component with Statuspage's keys."""
+    state = OUTWARD_STATES[shown.state]
+    covered = shown.id in frame.overlaid and shown.state is ComponentState.OPERATIONAL
+    return {
+        "id": shown.id,
+        "name": shown.name,
+        "status": UNDER_MAINTENANCE if covered else state,
+        "created_at": frame.instant(shown.created_at),
+        "updated_at": frame.instant(shown.updated_at),
+        "position": shown.position,
+        "description": shown.description or None,
+        "showcase": True,
+        "start_date": shown.start_date.isoformat() if shown.start_date else None,
+        "group_id": shown.group_id,
+        "page_id": frame.page.id,
+        "group": False,
+        "only_show_if_degraded": False,
+        "automation_email": None,
+    }
+
+
+def group(frame: Frame, shown: ComponentGroup, children: Sequence[Component]) -> dict[str, Any]:
+    """Return a group as Statuspage lists it among the components: as bad as the worst in it."""
+    return {
+        "id": shown.id,
+        "name": shown.name,
+        "status": OUTWARD_STATES[worst_state(each.state for each in children)],
+        "created_at": frame.instant(shown.created_at),
+        "updated_at": frame.instant(shown.updated_at),
+        "position": shown.position,
+        "description": shown.description or None,
+        "showcase": False,
+        "start_date": None,
+        "group_id": None,
+        "page_id": frame.page.id,
+        "group": True,
+        "only_show_if_degraded": False,
+        "automation_email": None,
+        "components": [each.id for each in children],
+    }
+
+
+def incident(frame: Frame, shown: Incident, promises: Iterable[Promise], now: datetime) -> dict[str, Any]:
+    """Return an incident with Statuspage's v1 keys and ours behind them."""
+    post_mortem_at = shown.post_mortem_published_at
+    return {
+        "id": shown.id,
+        "components": [component(frame, each.component) for each in shown.components],
+        "created_at": frame.instant(shown.created_at),
+        "impact": _impact(shown),
+        "impact_override": None,
+        "incident_updates": [_update(frame, each) for each in shown.updates],
+        "metadata": {},
+        "monitoring_at": frame.instant(_said_at(shown, Stage.MONITORING)),
+        "name": shown.title,
+        "page_id": frame.page.id,
+        "postmortem_body": shown.post_mortem if post_mortem_at else None,
+        "postmortem_body_last_updated_at": frame.instant(post_mortem_at),
+        "postmortem_ignored": False,
+        "postmortem_notified_subscribers": False,
+        "postmortem_notified_twitter": False,
+        "postmortem_published_at": frame.instant(post_mortem_at),
+        "resolved_at": frame.instant(shown.resolved_at),
+        "scheduled_auto_completed": False,
+        "scheduled_auto_in_progress": False,
+        "scheduled_for": None,
+        "auto_transition_deliver_notifications_at_end": None,
+        "auto_transition_deliver_notifications_at_start": None,
+        "auto_transition_to_maintenance_state": None,
+        "auto_transition_to_operational_state": None,
+        "scheduled_remind_prior": False,
+        "scheduled_reminded_at": None,
+        "scheduled_until": None,
+        "shortlink": f"{frame.public_url}/incidents/{shown.id}",
+        "status": shown.stage.value,
+        "updated_at": frame.instant(shown.updated_at),
+        "reminder_intervals": None,
+        "started_at": frame.instant(shown.started_at),
+        **_own_keys(shown, promises, now),
+    }
+
+
+def _own_keys(shown: Incident, promises: Iterable[Promise], now: datetime) -> dict[str, Any]:
+    holders = {each.role: each.account.email for each in shown.roles}
+    return {
+        "severity": shown.severity.value if shown.severity else None,
+        "visibility": shown.visibility.value,
+        "declared_at": utc(shown.declared_at),
+        "next_update_by": utc(shown.next_update_by),
+        "roles": {role.value: holders.get(role) for role in IncidentRole},
+        "promises": [promise(each, now) for each in promises],
+        "version": shown.version,
+    }
+
+
+def _impact(shown: Incident) -> str:
+    """What a source of an import said stands; else what our own word comes nearest to."""
+    imported = (shown.imported or {}).get("record", {}).get("impact")
+    return imported if imported in INWARD_IMPACTS else OUTWARD_IMPACTS[shown.impact]
+
+
+def _said_at(shown: Incident, stage: Stage) -> datetime | None:
+    """When the newest message of this stage was posted."""
+    return next((each.posted_at for each in shown.updates if each.stage is stage), None)
+
+
+def _update(frame: Frame, shown: Update) -> dict[str, Any]:
+    posted_at = frame.instant(shown.posted_at)
+    affected = [
+        {
+            "code": each["component_id"],
+            "name": each["name"],
+            "old_status": OUTWARD_STATES[ComponentState(each["old_state"])],
+            "new_status": OUTWARD_STATES[ComponentState(each["new_state"])],
+        }
+        for each in shown.component_states
+    ]
+    return {
+        "id": shown.id,
+        "status": shown.stage.value,
+        "body": shown.body,
+        "incident_id": shown.incident_id,
+        "created_at": frame.instant(shown.created_at),
+        "updated_at": posted_at,
+        "display_at": posted_at,
+        "affected_components": affected or None,
+        "deliver_notifications": True,
+        "custom_tweet": None,
+        "tweet_id": None,
+        "twitter_updated_at": None,
+        "wants_twitter_update": False,
+    }
+
+
+def promise(shown: Promise, now: datetime) -> dict[str, Any]:
+    """Return a promise: what is owed, by when, and what became of it."""
+    return {
+        "id": shown.id,
+        "kind": shown.kind.value,
+        "incident_id": shown.incident_id,
+        "opened_at": utc(shown.opened_at),
+        "due_at": utc(shown.due_at),
+        "met_at": utc(shown.met_at),
+        "state": shown.state.value,
+        "late_by_seconds": _late_by(shown, now),
+        "reason": shown.reason or None,
+        "snoozed_until": utc(shown.snoozed_until),
+        "policy_version": shown.policy.version,
+    }
+
+
+def _late_by(shown: Promise, now: datetime) -> int | None:
+    """Whole seconds after its time: until it was met, or until now while it is still to be met."""
+    if shown.state is PromiseState.LATE and shown.met_at is not None:
+        return int((shown.met_at - shown.due_at).total_seconds())
+    if shown.state is PromiseState.OPEN and shown.due_at < now:
+        return int((now - shown.due_at).total_seconds())
+    return None
