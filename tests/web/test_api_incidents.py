@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import event, func, select
 
 from statuspage import clock
-from statuspage.actions import incidents
+from statuspage.actions import components, incidents
 from statuspage.db import db
 from statuspage.models import Account, Announcement, Component
 from statuspage.rules.vocabulary import AccountRole, ComponentState, PromiseKind, PromiseState, Severity, TokenScope
@@ -451,3 +451,10 @@ def test_a_list_takes_as_many_queries_for_one_as_for_many(writer: Program, sev1:
         event.remove(db.engine, "before_cursor_execute", hook)
         counted.append(len(queries))
     assert counted[0] == counted[1]
+
+
+def test_a_group_stands_for_its_components(writer: Program, page_id: str, started: datetime) -> None:
+    group_id = components.create_group("Web app", None, started)
+    members = {builders.component(started, name, group_id) for name in ("Basket", "Search")}
+    made = declared(writer, {"name": "All slow", "severity": "SEV3", "components": {group_id: "degraded"}})
+    assert {each["id"] for each in made["components"]} == members

@@ -294,16 +294,22 @@ def _impact(fields: Fields, severity: Severity) -> Impact:
 
 
 def _states(fields: Fields, present: incidents.States) -> dict[str, ComponentState]:
-    """The states given; a component that is named only keeps the one it has in the incident, or is degraded."""
-    known = set(db.session.scalars(select(Component.id).where(Component.archived_at.is_(None))))
+    """The states given; a component that is named only keeps the one it has in the incident, or is degraded.
+
+    A group stands for its components.
+    """
+    rows = db.session.execute(select(Component.id, Component.group_id).where(Component.archived_at.is_(None)))
+    members = [(row.id, row.group_id) for row in rows]
     given: dict[str, Any] = dict.fromkeys(fields.texts("component_ids")) | fields.mapping("components")
     states = {}
-    for component_id, word in given.items():
-        if component_id not in known:
-            fields.refuse("components", f"There is no component {component_id[:40]}.")
-        elif word is None:
-            states[component_id] = present.get(component_id, ComponentState.DEGRADED)
-        else:
+    for name, word in given.items():
+        named = [component_id for component_id, group_id in members if name in (component_id, group_id)]
+        if not named:
+            fields.refuse("components", f"There is no component {name[:40]}.")
+        for component_id in named:
+            if word is None:
+                states[component_id] = present.get(component_id, ComponentState.DEGRADED)
+                continue
             with fields.noting():
                 states[component_id] = inward_state(word, "components")
     return states
