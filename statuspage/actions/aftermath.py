@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from statuspage import prose
 from statuspage.actions.incidents import claim_form, take
 from statuspage.actions.ledger import audit, mark_changed, take_page
+from statuspage.actions.policies import policy_in, version_in_force
 from statuspage.actions.promises import NOTHING_ELSE, Fact, promises_of, record
 from statuspage.db import db, transaction
 from statuspage.delivery.outbox import announce_to_address, announce_to_customers
@@ -27,6 +28,7 @@ from statuspage.rules.vocabulary import (
     NotFound,
     PromiseState,
     RuleBroken,
+    Severity,
     Visibility,
 )
 
@@ -338,7 +340,9 @@ def _send(session: Session, document: Document, incident: Incident, by: str | No
     document.state, document.sent_at, document.send_at, document.updated_at = DocumentState.SENT, now, None, now
     session.flush()
     if incident.visibility is Visibility.PUBLIC:
-        announce_to_customers(session, "document", document.id, incident, now)
+        severity = incident.severity or Severity.SEV4
+        policy = policy_in(version_in_force(session, severity, now), severity)
+        announce_to_customers(session, "document", document.id, incident, now, {"audience": list(policy.audience)})
     record(session, incident, EVENTS[document.kind], NOTHING_ELSE, by, now)
     audit(session, by, "send", "document", document.id, now)
 

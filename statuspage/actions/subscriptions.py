@@ -1,5 +1,6 @@
 """Sign up for mail, confirm, unsubscribe; and who is told."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import Select, and_, exists, func, null, select, union_all
@@ -10,6 +11,7 @@ from statuspage.actions.people import Browser, check_email
 from statuspage.db import db, insert_once, transaction
 from statuspage.delivery.outbox import Audience, announce_to_address
 from statuspage.models import Announcement, Customer, CustomerComponent, IncidentComponent, Subscriber, new_id
+from statuspage.rules.policy import AUDIENCES, CUSTOMERS, SUBSCRIBERS
 from statuspage.rules.vocabulary import NotFound
 
 # So that nobody can fill another's inbox through this form.
@@ -79,27 +81,34 @@ def _get(session: Session, subscriber_id: str) -> Subscriber:
 
 
 def audience(announcement: Announcement) -> Audience:
-    """Return whom an announcement goes to, subscribers or the customers of its incident."""
-    return _audience(announcement.audience, announcement.incident_id)
+    """Return whom an announcement goes to: subscribers, or the customers of its incident as its policy has it."""
+    chosen = (announcement.detail or {}).get("audience", AUDIENCES)
+    return _audience(announcement.audience, announcement.incident_id, chosen)
 
 
-def reach(incident_id: str, audience: str) -> int:
-    """Return how many addresses ``subscribers`` or ``customers`` of an incident are at present."""
-    recipients = _audience(audience, incident_id).recipients.subquery()
+def reach(incident_id: str, audience: str, chosen: Collection[str] = AUDIENCES) -> int:
+    """Return how many addresses ``subscribers`` or ``customers`` of an incident are at present.
+
+    ``chosen`` narrows the latter down to customers or subscribers alone (rules/policy.py).
+    """
+    recipients = _audience(audience, incident_id, chosen).recipients.subquery()
     return db.session.execute(select(func.count()).select_from(recipients)).scalar_one()
 
 
-def _audience(audience: str, incident_id: str | None) -> Audience:
-    if audience == "subscribers":
+def _audience(audience: str, incident_id: str | None, chosen: Collection[str]) -> Audience:
+    if audience not in ("subscribers", "customers"):
+        raise ValueError(f"nobody is looked up for an announcement to {audience!r}")
+    if audience == "subscribers" or CUSTOMERS not in chosen:
         return Audience(_active_ids(), _subscribers())
-    if audience == "customers":
-        candidates = union_all(_active_ids(), select(Customer.id)).subquery()
-        found = union_all(_subscribers(), _customers(incident_id)).subquery()
-        return Audience(
-            select(candidates.c.id),
-            select(found.c.id, found.c.email, found.c.subscriber_id, found.c.customer_id),
-        )
-    raise ValueError(f"nobody is looked up for an announcement to {audience!r}")
+    if SUBSCRIBERS not in chosen:
+        return Audience(select(Customer.id), _customers(incident_id))
+    candidates = union_all(_active_ids(), select(Customer.id)).subquery()
+    only_customers = _customers(incident_id).where(func.coalesce(Subscriber.state, "") != Subscriber.ACTIVE)
+    found = union_all(_subscribers(), only_customers).subquery()
+    return Audience(
+        select(candidates.c.id),
+        select(found.c.id, found.c.email, found.c.subscriber_id, found.c.customer_id),
+    )
 
 
 def _active_ids() -> Select[str]:
@@ -113,7 +122,7 @@ def _subscribers() -> Select[str, str, str | None, str | None]:
 
 
 def _customers(incident_id: str | None) -> Select[str, str, str | None, str | None]:
-    """Customers that use an affected component, without those who are subscribers: these have their mail already.
+    """Customers that use an affected component.
 
     Who was a subscriber once is written to in that spelling of the address:
     so the deliveries' unique key keeps it to one mail even for somebody who
@@ -133,5 +142,5 @@ def _customers(incident_id: str | None) -> Select[str, str, str | None, str | No
             Customer.id.label("customer_id"),
         )
         .outerjoin(Subscriber, confirmed_once)
-        .where(uses_affected, func.coalesce(Subscriber.state, "") != Subscriber.ACTIVE)
+        .where(uses_affected)
     )

@@ -97,17 +97,33 @@ def announce_to_subscribers(session: Session, kind: str, subject_id: str, incide
     _announce(session, "subscribers", kind, subject_id, incident, now)
 
 
-def announce_to_customers(session: Session, kind: str, subject_id: str, incident: Incident, now: datetime) -> None:
+def announce_to_customers(
+    session: Session,
+    kind: str,
+    subject_id: str,
+    incident: Incident,
+    now: datetime,
+    detail: dict[str, Any] | None = None,
+) -> None:
     """Put a mail to the customers an incident affects, and to every subscriber, into the fact's own transaction.
 
     ``kind`` names the folder under ``templates/mail/``: ``document``. Who is
     affected is seen when the worker makes the rows: by the components the
-    incident has then. The database refuses what is not public.
+    incident has then. ``detail["audience"]`` may narrow it down to customers
+    or subscribers alone. The database refuses what is not public.
     """
-    _announce(session, "customers", kind, subject_id, incident, now)
+    _announce(session, "customers", kind, subject_id, incident, now, detail)
 
 
-def _announce(session: Session, audience: str, kind: str, subject_id: str, incident: Incident, now: datetime) -> None:
+def _announce(
+    session: Session,
+    audience: str,
+    kind: str,
+    subject_id: str,
+    incident: Incident,
+    now: datetime,
+    detail: dict[str, Any] | None = None,
+) -> None:
     session.add(
         Announcement(
             kind=kind,
@@ -115,6 +131,7 @@ def _announce(session: Session, audience: str, kind: str, subject_id: str, incid
             visibility=incident.visibility,
             incident_id=incident.id,
             subject_id=subject_id,
+            detail=detail,
             created_at=now,
         )
     )

@@ -18,6 +18,10 @@ EVERYONE = "everyone"
 WAYS = ("email", "chat", "pager")
 """How a nudge can go out; none named: by every way its person has."""
 
+CUSTOMERS, SUBSCRIBERS = "customers", "subscribers"
+AUDIENCES = (CUSTOMERS, SUBSCRIBERS)
+"""Customers who use an affected component; subscribers who follow it."""
+
 LONGEST = timedelta(days=90)
 FURTHEST_STEP = timedelta(days=30)
 MOST_NUDGES = 20
@@ -62,6 +66,8 @@ class Policy:
     public_post_mortem_if_down: timedelta | None
     """Owed when customers were down this long; due with the post-mortem."""
     internal_update: timedelta | None
+    audience: tuple[str, ...]
+    """Who gets the direct and the post-incident e-mail: one of AUDIENCES, or both."""
     nudges: tuple[Nudge, ...]
     reminders: tuple[Nudge, ...]
     """Further steps, for promises that run long enough to have them."""
@@ -116,6 +122,7 @@ _SEV1 = Policy(
     post_mortem=DEFAULT_POST_MORTEM,
     public_post_mortem_if_down=_minutes(30),
     internal_update=_minutes(15),
+    audience=AUDIENCES,
     nudges=_NUDGES,
     reminders=_REMINDERS,
     holding_update=_HOLDING,
@@ -163,6 +170,7 @@ def as_json(policy: Policy) -> dict[str, Any]:
     holding = policy.holding_update
     return {
         **{name: _written(getattr(policy, name)) for name in SPANS},
+        "audience": list(policy.audience),
         "nudges": [_nudge_as_json(nudge) for nudge in policy.nudges],
         "reminders": [_nudge_as_json(nudge) for nudge in policy.reminders],
         "holding_update": {
@@ -209,6 +217,12 @@ def _read_span(name: str, value: object, _present: Policy) -> timedelta | None:
     if span is None or not timedelta(seconds=1) <= span <= LONGEST:
         raise RuleBroken({name: "Please give a duration from PT1S to P90D, such as PT15M, or null for not owed."})
     return span
+
+
+def _read_audience(name: str, value: object, _present: Policy) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or any(each not in AUDIENCES for each in value):
+        raise RuleBroken({name: f"Please give a list of {' and '.join(AUDIENCES)}, or one of them."})
+    return tuple(each for each in AUDIENCES if each in value)
 
 
 def _read_offset(name: str, value: object) -> timedelta:
@@ -264,6 +278,7 @@ def _read_holding_text(name: str, value: object) -> str:
 
 _READERS: Mapping[str, Callable[[str, object, Policy], Any]] = {
     **dict.fromkeys(SPANS, _read_span),
+    "audience": _read_audience,
     "nudges": _read_nudges,
     "reminders": _read_nudges,
     "holding_update": _read_holding,

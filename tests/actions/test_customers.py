@@ -248,6 +248,28 @@ def test_who_unsubscribed_and_is_a_customer_gets_it_once_as_a_customer(incident_
     assert found == {"Unsubscribed@example.com": True, "pending@example.com": True, "Active@example.com": False}
 
 
+@pytest.mark.parametrize(
+    ("chosen", "addresses"),
+    [
+        (["customers"], ["both@example.com", "only-customer@example.com"]),
+        (["subscribers"], ["both@example.com", "only-subscriber@example.com"]),
+    ],
+)
+def test_a_policy_may_name_one_of_the_two_alone(
+    chosen: list[str], addresses: list[str], incident_id: str, now: datetime
+) -> None:
+    imported(HEADER + "both@example.com,,Sign-in\nonly-customer@example.com,,Sign-in\n", now)
+    for name in ("both", "only-subscriber"):
+        sign_up(f"{name}@example.com", Subscriber.ACTIVE, now)
+    assert subscriptions.reach(incident_id, "customers", chosen) == 2
+    incident = db.session.get_one(Incident, incident_id)
+    with transaction(now) as session:
+        outbox.announce_to_customers(session, "document", "abcabcabcabc", incident, now, {"audience": chosen})
+    while outbox.expand(subscriptions.audience, now):
+        pass
+    assert sorted(db.session.scalars(select(Delivery.address))) == addresses
+
+
 def test_the_same_chunk_once_more_adds_nobody_a_second_time(incident_id: str, now: datetime) -> None:
     sign_up("reader@example.com", "active", now)
     imported(f"{HEADER}user@example.com,,Sign-in\n", now)

@@ -246,7 +246,7 @@ def test_a_policy_is_edited_in_words_people_use(states: dict[str, ComponentState
         "nudges_at_00": "2 s", "nudges_when_00": "before", "nudges_to_00": "comms_lead",
         "nudges_at_01": "0 s", "nudges_when_01": "before", "nudges_to_01": "everyone", "nudges_by_01": "pager",
         "nudges_at_02": "", "nudges_to_02": "backup",
-        "holding_enabled": "yes", "holding_at": "30 s", "holding_max": "3", "holding_text": "More by {next_update_by}.",
+        "holding_enabled": "yes", "holding_at": "30 s", "holding_max": "3", "holding_text": "More by {next_update_by}.", "audience": "customers",
     }  # fmt: skip
     assert admin.post("/admin/policies/SEV1", form).status_code == 303
     policy = policies.policy_of(Severity.SEV1)
@@ -255,6 +255,7 @@ def test_a_policy_is_edited_in_words_people_use(states: dict[str, ComponentState
         (-2, "comms_lead", ""), (0, "everyone", "pager"),
     ]  # fmt: skip
     assert policy.holding_update.enabled
+    assert policy.audience == ("customers",)
     assert policies.policy_of(Severity.SEV2) == DEFAULT_POLICIES[Severity.SEV2]
 
 
@@ -280,6 +281,7 @@ def test_the_form_of_a_policy_says_what_is_in_force(states: dict[str, ComponentS
         ("nudges_at_00", "often", "nudges"),
         ("holding_text", "No time in here.", "holding_update"),
         ("holding_max", "99", "holding_update"),
+        ("audience", "everybody", "audience"),
     ],
 )
 def test_a_policy_that_can_not_be_is_refused_beside_its_field(
@@ -289,12 +291,13 @@ def test_a_policy_that_can_not_be_is_refused_beside_its_field(
         "holding_at": "1 min",
         "holding_max": "2",
         "holding_text": "More by {next_update_by}.",
+        "audience": "customers",
         "nudges_to_00": "backup",
     }
     answer = arrive(AccountRole.ADMIN).post("/admin/policies/SEV1", form | {field: value})
     assert answer.status_code == 422
     assert f'id="error-{beside}"' in answer.text
-    assert value in answer.text
+    assert value in answer.text or field == "audience"
     assert db.session.scalar(select(func.count()).select_from(PolicyVersion)) == 0
 
 
@@ -304,6 +307,7 @@ def test_of_two_who_edit_a_policy_the_second_is_told(states: dict[str, Component
         "holding_at": "1 min",
         "holding_max": "2",
         "holding_text": "More by {next_update_by}.",
+        "audience": "customers",
         "first_update": "5 min",
     }
     stale = admin.hidden("/admin/policies/SEV1")

@@ -13,7 +13,7 @@ from statuspage import clock
 from statuspage.actions.policies import edit_policy, policy_of, version_of
 from statuspage.db import db
 from statuspage.models import Account
-from statuspage.rules.policy import EVERYONE, SPANS, WAYS, Nudge, Policy
+from statuspage.rules.policy import CUSTOMERS, EVERYONE, SPANS, SUBSCRIBERS, WAYS, Nudge, Policy
 from statuspage.rules.times import parse_typed_span, span_in_iso, typed_span
 from statuspage.rules.vocabulary import (
     LABELS,
@@ -42,6 +42,11 @@ SPAN_LABELS: Mapping[str, tuple[str, str]] = {
     "public_post_mortem_if_down": ("Public post-mortem when customers were down", "For this long or longer."),
 }
 WAY_LABELS = {"": "every way", "email": "by e-mail", "chat": "by chat", "pager": "by pager"}
+AUDIENCE_OPTIONS = (
+    (f"{CUSTOMERS} {SUBSCRIBERS}", "Customers who use an affected component, and subscribers"),
+    (CUSTOMERS, "Customers who use an affected component"),
+    (SUBSCRIBERS, "Subscribers"),
+)
 # Rows that a form offers beyond those filled in.
 SPARE_ROWS = 2
 
@@ -85,6 +90,7 @@ def _posted() -> dict[str, Any]:
     """Return the form in the API's shape. Raises RuleBroken beside every time that can't be read."""
     form, errors = request.form, dict[str, str]()
     body: dict[str, Any] = {name: _span(name, form.get(name, ""), errors) for name in SPANS}
+    body["audience"] = form.get("audience", "").split()
     for name in ("nudges", "reminders"):
         body[name] = _posted_steps(name, errors)
     body["holding_update"] = {
@@ -130,6 +136,7 @@ def _written(policy: Policy) -> dict[str, str]:
             values |= _written_step(f"{name}", f"{row:02}", nudge)
     holding = policy.holding_update
     return values | {
+        "audience": " ".join(policy.audience),
         "holding_enabled": "yes" if holding.enabled else "",
         "holding_at": typed_span(holding.at),
         "holding_text": holding.text,
@@ -164,6 +171,7 @@ def _page(severity: Severity, values: Mapping[str, str], errors: Mapping[str, st
         errors=errors,
         version=version_of(severity),
         spans=SPAN_LABELS,
+        audiences=AUDIENCE_OPTIONS,
         rows={name: _rows(name, values) for name in ("nudges", "reminders")},
         to_options=to + [(person.email, person.name) for person in people],
         ways=[(way, WAY_LABELS[way]) for way in ("", *WAYS)],

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from statuspage import clock
 from statuspage.actions import aftermath
+from statuspage.actions.policies import policy_of
 from statuspage.actions.subscriptions import reach
 from statuspage.db import db
 from statuspage.models import Document, Incident, Promise, Waiver
@@ -24,6 +25,7 @@ from statuspage.rules.vocabulary import (
     NotFound,
     PromiseState,
     RuleBroken,
+    Severity,
     Visibility,
 )
 from statuspage.web import access
@@ -211,8 +213,16 @@ def _page(incident: Incident, kind: DocumentKind, kept: Mapping[str, str] | None
         form_token=form_token(),
         is_author=document is not None and document.author_id == current_user.id,
         may_send=current_user.role.allows(AccountRole.COMMS),
-        people=reach(incident.id, "customers") if incident.visibility is Visibility.PUBLIC else 0,
+        people=_reach(incident),
+        audience=policy_of(incident.severity or Severity.SEV4).audience,
     )
+
+
+def _reach(incident: Incident) -> int:
+    """How many addresses a text would go to now."""
+    if incident.visibility is not Visibility.PUBLIC:
+        return 0
+    return reach(incident.id, "customers", policy_of(incident.severity or Severity.SEV4).audience)
 
 
 def _opening_values(incident: Incident, kind: DocumentKind, document: Document | None) -> dict[str, str]:
