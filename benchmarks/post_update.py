@@ -31,7 +31,7 @@ NOW = datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
 UPDATE = {
     "affected": "Signing in is slow.",
     "being_done": "We are undoing a change.",
-    "next_update_by": typed_instant(NOW + timedelta(days=2)),
+    "next_update_by": typed_instant(NOW + timedelta(minutes=30)),
     "stage": "identified",
 }
 ACKNOWLEDGE = UPDATE | {"symptoms": "It may fail.", "impact": "high", "started_at": typed_instant(NOW)}

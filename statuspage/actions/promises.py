@@ -87,13 +87,27 @@ def _reconcile(session: Session, incident: Incident) -> None:
         )
 
 
+_COMPUTED = (
+    "policy_id",
+    "opened_at",
+    "due_at",
+    "met_at",
+    "state",
+    "settled_at",
+    "reason",
+    "is_recorded_later",
+    "is_met_automatically",
+)
+
+
 def _write(session: Session, row: Promise, promise: promises.Promise) -> None:
     """Bring a row to what was computed. Whoever is to be told when changes with the due time only."""
     was_due_at, was_open = row.due_at, row.state is PromiseState.OPEN
-    row.policy_id, row.opened_at, row.due_at = promise.policy_id, promise.opened_at, promise.due_at
-    row.met_at, row.state, row.settled_at = promise.met_at, promise.state, promise.settled_at
-    row.reason, row.is_recorded_later = promise.reason, promise.is_recorded_later
-    row.is_met_automatically = promise.is_met_automatically
+    changed = [name for name in _COMPUTED if getattr(row, name) != getattr(promise, name)]
+    if not changed:
+        return
+    for name in changed:
+        setattr(row, name, getattr(promise, name))
     if not promise.is_open:
         row.next_step_at = None
     elif not was_open or was_due_at != promise.due_at:
