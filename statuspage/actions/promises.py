@@ -38,9 +38,13 @@ def record(session: Session, incident: Incident, kind: EventKind, fact: Fact, by
         return
     sequence = session.scalar(select(func.max(IncidentEvent.sequence)).where(IncidentEvent.incident_id == incident.id))
     if sequence is None and kind is not EventKind.DECLARED:
-        # Declared before there were promises: it owes what follows from now on.
-        _add_event(session, incident, 1, EventKind.DECLARED, Fact(occurred_at=now), by, now)
-        sequence = 1
+        # Imported, or declared before there were promises: it owes what follows from now on, if it goes on.
+        if not incident.is_open:
+            return
+        if kind is not EventKind.REOPENED:
+            first = EventKind.DECLARED if incident.last_posted_at is None else EventKind.REOPENED
+            _add_event(session, incident, 1, first, NOTHING_ELSE, by, now)
+            sequence = 1
     _add_event(session, incident, (sequence or 0) + 1, kind, fact, by, now)
     session.flush()
     _reconcile(session, incident)

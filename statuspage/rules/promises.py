@@ -343,7 +343,8 @@ def _was_too_short(book: _Book, promise: Promise) -> bool:
 
 
 def _reopened(book: _Book, event: Event) -> None:
-    book.resolved_at = None
+    # There were updates before, even where only the re-opening is on record.
+    book.has_posted, book.resolved_at = True, None
     book.watch_down(event.is_down, event.recorded_at)
     for promise in book.opened(*AFTERMATH):
         book.drop(promise, event)

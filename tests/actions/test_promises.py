@@ -260,3 +260,29 @@ def test_an_internal_incident_tells_nobody_outside(
 ) -> None:
     incident_id = builders.acknowledged(writer, states, now, visibility=Visibility.INTERNAL)
     assert ledger(incident_id) == [("internal_update", "open")]
+
+
+def imported(incident_id: str, now: datetime) -> None:
+    """Let an incident look like one that came from elsewhere: nothing is on record of what it owes."""
+    with transaction(now) as session:
+        session.get_one(Incident, incident_id).severity = None
+
+
+def test_an_imported_incident_owes_nothing_until_it_is_graded(
+    writer: str, states: dict[str, ComponentState], now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("statuspage.actions.incidents.record", lambda *_: None)
+        goes_on = builders.acknowledged(writer, states, now)
+        over = builders.acknowledged(writer, states, now)
+        fine = dict.fromkeys(states, ComponentState.OPERATIONAL)
+        builders.post(MessageKind.RESOLVE, over, fine, writer, now + MINUTE)
+    for each in (goes_on, over):
+        imported(each, now)
+    builders.post(MessageKind.UPDATE, goes_on, {}, writer, now + 2 * MINUTE)
+    assert ledger(goes_on) == []
+    for each in (goes_on, over):
+        version = builders.version(each)
+        corrections.regrade(each, Severity.SEV1, "We know by now.", version, writer, now + 3 * MINUTE)
+    assert ledger(goes_on) == [("direct_email", "open"), ("internal_update", "open"), ("next_update", "open")]
+    assert ledger(over) == []
