@@ -7,13 +7,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from statuspage import prose
-from statuspage.actions.incidents import claim_form, take
+from statuspage.actions.incidents import claim_form, require_drill_goes_on, take
 from statuspage.actions.ledger import audit, mark_changed, take_page
 from statuspage.actions.policies import policy_in, version_in_force
 from statuspage.actions.promises import NOTHING_ELSE, Fact, promises_of, record
 from statuspage.db import db, transaction
 from statuspage.delivery.outbox import announce_to_address, announce_to_customers
-from statuspage.models import Account, Document, Incident, Promise, Waiver, new_id
+from statuspage.models import Account, AuditEntry, Document, Incident, Promise, Waiver, new_id
 from statuspage.rules import documents
 from statuspage.rules.documents import About
 from statuspage.rules.messages import check_paragraph
@@ -87,7 +87,8 @@ def save_document(
             raise Conflict(SOMEBODY_FASTER)
         document.fields, document.updated_at, document.version = fields, now, document.version + 1
         _render(session, document, incident)
-        audit(session, by, "edit_document", "document", document.id, now, fields=fields)
+        detail = {"fields": fields, "state": document.state.value}
+        audit(session, by, "edit_document", "document", document.id, now, **detail)
         return document.id
 
 
@@ -115,9 +116,11 @@ def review(document_id: str, version: int, approve: bool, comment: str, by: str,
     with transaction(now) as session:
         take_page(session)
         document = _take(session, document_id, version, DocumentState.IN_REVIEW)
-        if document.author_id == by:
+        if by in _writers(session, document):
             raise RuleBroken({"": "You wrote this text: a second person has to review it."})
         incident = _get_incident(session, document.incident_id)
+        if incident.is_open:
+            raise Conflict("This incident is open again: its text can be reviewed once it is resolved.")
         document.state = DocumentState.APPROVED if approve else DocumentState.REJECTED
         document.reviewer_id, document.reviewed_at, document.comment, document.updated_at = by, now, said, now
         session.flush()
@@ -167,6 +170,8 @@ def publish_post_mortem(document_id: str, version: int, by: str, now: datetime) 
         take_page(session)
         document = _take(session, document_id, version, DocumentState.APPROVED)
         incident = _get_incident(session, document.incident_id)
+        if incident.is_open:
+            raise Conflict("This incident is open again: its post-mortem waits until it is resolved.")
         text = document.fields.get("public_text", "")
         if document.kind is not DocumentKind.POST_MORTEM or not text:
             raise RuleBroken({"": "There is no public version in what was approved: send it back and write one."})
@@ -359,10 +364,24 @@ def _take(session: Session, document_id: str, version: int, state: DocumentState
     return document
 
 
+def _writers(session: Session, document: Document) -> set[str | None]:
+    """Return the accounts that wrote a text before it went to review; what a reviewer changes then is a review."""
+    entries = session.execute(
+        select(AuditEntry.account_id, AuditEntry.detail).where(
+            AuditEntry.object_kind == "document",
+            AuditEntry.object_id == document.id,
+            AuditEntry.action == "edit_document",
+        )
+    )
+    drafted = {row.account_id for row in entries if row.detail.get("state") == DocumentState.DRAFT}
+    return {document.author_id, *drafted}
+
+
 def _get_incident(session: Session, incident_id: str) -> Incident:
     incident = session.get(Incident, incident_id, populate_existing=True)
     if incident is None:
         raise NotFound("incident")
+    require_drill_goes_on(session, incident)
     return incident
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from statuspage.actions.incidents import assign, check_declared_at, claim_form, require_drill_goes_on, set_states, take
@@ -11,11 +11,12 @@ from statuspage.actions.ledger import audit, mark_changed, take_page
 from statuspage.actions.promises import NOTHING_ELSE, Fact, record
 from statuspage.db import transaction
 from statuspage.delivery.outbox import announce_to_channel
-from statuspage.models import Channel, Incident, InternalUpdate, RoleAssignment, new_id
+from statuspage.models import Channel, Document, Incident, InternalUpdate, RoleAssignment, new_id
 from statuspage.rules.messages import check_paragraph
 from statuspage.rules.vocabulary import (
     ChannelKind,
     Conflict,
+    DocumentState,
     EventKind,
     IncidentRole,
     NotFound,
@@ -87,6 +88,13 @@ def reopen(incident_id: str, reason: str, version: int, by: str | None, now: dat
         session.flush()
         listed = [each for each in incident.components if each.component.archived_at is None]
         set_states(session, incident, {each.component_id: each.worst_state for each in listed}, now)
+        # What was approved told of an end that was none: it is written and reviewed anew.
+        waiting = Document.state.in_((DocumentState.APPROVED, DocumentState.IN_REVIEW))
+        session.execute(
+            update(Document)
+            .where(Document.incident_id == incident_id, waiting)
+            .values(state=DocumentState.REJECTED, send_at=None, updated_at=now, version=Document.version + 1)
+        )
         _change(session, incident, EventKind.REOPENED, Fact(reason=checked), by, now)
         audit(session, by, "reopen", "incident", incident_id, now, reason=checked)
 

@@ -33,6 +33,7 @@ from statuspage.rules.vocabulary import (
     ChannelKind,
     Conflict,
     IncidentRole,
+    MessageKind,
     NotFound,
     PromiseState,
     RuleBroken,
@@ -106,6 +107,8 @@ def unproven_steps(now: datetime) -> list[int]:
 def look_again(step_id: int, now: datetime) -> None:
     """See whether a step's nudges arrived; if none did go by the next way, or on to the next people."""
     with transaction(now) as session:
+        # First, as take_step does: two that wait for each other would be broken off.
+        take_page(session)
         row = session.scalar(
             select(EscalationStep)
             .where(EscalationStep.id == step_id, EscalationStep.look_again_at <= now)
@@ -170,7 +173,8 @@ def snooze(promise_id: str, span: timedelta, by: str, now: datetime) -> None:
             raise Conflict(f"{name} said so already, until {instant_in_words(promise.snoozed_until)}.")
         promise.snoozed_until, promise.snoozed_by_id = now + span, by
         turn = escalation.turn(_steps(promise), _taken(session, promise), promise.snoozed_until, now)
-        promise.next_step_at = turn.next_at
+        # A holding update that is due by now waits for nobody.
+        promise.next_step_at = now if turn.holding else turn.next_at
         audit(session, by, "snooze", "promise", promise_id, now, until=(now + span).isoformat())
 
 
@@ -214,9 +218,11 @@ def _nudge(session: Session, promise: Promise, step: Step, now: datetime) -> Non
 def _hold(session: Session, promise: Promise, step: Step, now: datetime) -> None:
     """Post the holding update, if customers heard from a person before and not too many were posted in a row."""
     policy = policy_in(promise.policy, promise.policy.severity)
-    flags = session.scalars(
-        select(Update.is_automatic).where(Update.incident_id == promise.incident_id).order_by(Update.sequence)
-    )
+    said = select(Update.kind, Update.is_automatic).where(Update.incident_id == promise.incident_id)
+    flags: list[bool] = []
+    for row in session.execute(said.order_by(Update.sequence)):
+        # After a re-opening readers were told that all is well: again the first word is a person's.
+        flags = [] if row.kind is MessageKind.RESOLVE else [*flags, row.is_automatic]
     incident = promise.incident
     if not incident.is_open or not escalation.may_hold(flags, policy.holding_update.max_in_a_row):
         _claim(session, promise, step, EscalationStep.NOT_HELD, now)

@@ -39,7 +39,7 @@ def record(session: Session, incident: Incident, kind: EventKind, fact: Fact, by
     sequence = session.scalar(select(func.max(IncidentEvent.sequence)).where(IncidentEvent.incident_id == incident.id))
     if sequence is None and kind is not EventKind.DECLARED:
         # Imported, or declared before there were promises: it owes what follows from now on, if it goes on.
-        if not incident.is_open:
+        if not incident.is_open and kind is not EventKind.RESOLVED:
             return
         if kind is not EventKind.REOPENED:
             first = EventKind.DECLARED if incident.last_posted_at is None else EventKind.REOPENED

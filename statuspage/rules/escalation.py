@@ -135,7 +135,8 @@ def nudge_title(
     """Return the subject of a nudge: what is owed, for which incident, by when."""
     standing = "Overdue since" if due_at <= require_utc(now) else "Due"
     drill = "DRILL: " if is_drill else ""
-    return f"{drill}{standing} {due_at:%H:%M} UTC: {LABELS[kind].lower()} for “{incident}” ({severity})"
+    when = f"{due_at:%H:%M}" if due_at.date() == now.date() else f"{due_at.day} {due_at:%b, %H:%M}"
+    return f"{drill}{standing} {when} UTC: {LABELS[kind].lower()} for “{incident}” ({severity})"
 
 
 def nudge_text(kind: PromiseKind, incident: str, due_at: datetime, because: str, now: datetime) -> str:

@@ -162,6 +162,8 @@ class _Book:
     down_since: datetime | None = None
     down_for: timedelta = timedelta(0)
     has_posted: bool = False
+    counted: set[tuple[PromiseKind, int]] = field(default_factory=set)
+    """What counts from the declaration."""
 
     def owes(self, kind: PromiseKind) -> bool:
         """Tell whether an incident of this visibility can owe such a thing: customers hear nothing of internal ones."""
@@ -208,9 +210,11 @@ class _Book:
         self.put(replace(promise, state=state, settled_at=event.recorded_at))
 
     def watch_down(self, is_down: bool, at: datetime) -> None:
-        if self.down_since is not None:
+        if is_down and self.down_since is None:
+            self.down_since = at
+        elif not is_down and self.down_since is not None:
             self.down_for += max(at - self.down_since, timedelta(0))
-        self.down_since = at if is_down else None
+            self.down_since = None
 
     def note_changes(self, before: Mapping[tuple[PromiseKind, int], Promise], event: Event) -> None:
         for key, promise in self.promises.items():
@@ -225,6 +229,7 @@ def _declared(book: _Book, event: Event) -> None:
     book.watch_down(event.is_down, min(book.started_at, event.occurred_at))
     for kind in FROM_DECLARATION:
         book.open_by_policy(kind, event.occurred_at, event)
+    book.counted = set(book.promises)
 
 
 def _posted(book: _Book, event: Event) -> None:
@@ -253,8 +258,13 @@ def _regrade(book: _Book, promise: Promise, span: timedelta | None, event: Event
     """Bring a due time forward, never back; withdraw what is owed no more, unless it is late already."""
     if span is not None:
         book.put(replace(promise, due_at=min(promise.due_at, event.recorded_at + span)))
-    elif not promise.is_overdue(event.recorded_at):
+    elif not promise.is_overdue(event.recorded_at) and not _is_word_of_its_writer(promise):
         book.drop(promise, event)
+
+
+def _is_word_of_its_writer(promise: Promise) -> bool:
+    """Whether no policy asked for it: what a writer promised readers stands, whatever the severity."""
+    return promise.kind is PromiseKind.NEXT_UPDATE and promise.policy.next_update is None
 
 
 def _may_be_owed_now(book: _Book, kind: PromiseKind) -> bool:
@@ -274,7 +284,7 @@ def _is_wanting(book: _Book, kind: PromiseKind, event: Event) -> bool:
     if kind is PromiseKind.INTERNAL_UPDATE:
         return True
     if kind is PromiseKind.DIRECT_EMAIL and book.resolved_at is not None:
-        return not event.policy.direct_email_if_lasting and not _is_settled(book, kind)
+        return not _was_too_short(book, event.policy) and not _is_settled(book, kind)
     return not _is_settled(book, kind)
 
 
@@ -291,13 +301,12 @@ def _was_down_long(book: _Book, policy: Policy) -> bool:
 
 def _corrected(book: _Book, event: Event) -> None:
     """Count again from the corrected declaration. What is late stays late, whatever is corrected."""
-    was, book.declared_at = book.declared_at, event.occurred_at
-    if was is None:
-        return
-    shift = event.occurred_at - was
-    for promise in list(book.promises.values()):
-        if promise.kind not in FROM_DECLARATION or promise.opened_at != was:
-            continue
+    book.declared_at = event.occurred_at
+    if book.down_since is not None and not book.down_for:
+        book.down_since = min(book.down_since, event.occurred_at)
+    for promise in [book.promises[key] for key in book.promises if key in book.counted]:
+        # From the declaration it counts from so far, which an earlier correction may have left as it was.
+        shift = event.occurred_at - promise.opened_at
         due_at = promise.due_at + shift
         if promise.is_open and not promise.is_overdue(event.recorded_at):
             later = event.recorded_at - event.occurred_at > ENTERED_AT_ONCE
@@ -327,16 +336,16 @@ def _resolved(book: _Book, event: Event) -> None:
     for promise in book.opened(PromiseKind.INTERNAL_UPDATE):
         book.drop(promise, event)
     for promise in book.opened(PromiseKind.DIRECT_EMAIL):
-        if _was_too_short(book, promise) and not promise.is_overdue(event.recorded_at):
+        if _was_too_short(book, event.policy) and not promise.is_overdue(event.recorded_at):
             book.drop(promise, event)
     for kind in AFTERMATH:
         if kind is not PromiseKind.PUBLIC_POST_MORTEM or _was_down_long(book, event.policy):
             book.open_by_policy(kind, event.occurred_at, event)
 
 
-def _was_too_short(book: _Book, promise: Promise) -> bool:
+def _was_too_short(book: _Book, policy: Policy) -> bool:
     """Whether the impact ended before the direct e-mail came to be owed."""
-    lasting = promise.policy.direct_email_if_lasting
+    lasting = policy.direct_email_if_lasting
     if lasting is None or book.resolved_at is None or book.declared_at is None:
         return False
     return book.resolved_at - book.declared_at < lasting

@@ -143,6 +143,20 @@ def test_a_reviewer_may_change_the_text_and_approves_what_was_saved(
     assert (document(incident_id).author_id, "We test." in document(incident_id).body) == (writer, True)
 
 
+def test_whoever_wrote_on_a_draft_does_not_approve_it(
+    incident_id: str, writer: str, reviewer: str, now: datetime
+) -> None:
+    aftermath.save_document(incident_id, KIND, {"what_happened": "x", "prevention": "y"}, 0, writer, now)
+    aftermath.save_document(incident_id, KIND, EMAIL, 1, reviewer, now)
+    aftermath.submit(document(incident_id).id, 2, writer, now)
+    for person in (writer, reviewer):
+        with pytest.raises(RuleBroken, match="second person"):
+            aftermath.review(document(incident_id).id, 3, True, "", person, now)
+    third = builders.account(now)
+    aftermath.review(document(incident_id).id, 3, True, "", third, now)
+    assert document(incident_id).reviewer_id == third
+
+
 @pytest.mark.parametrize("act", ["send", "review", "save", "submit"])
 def test_a_text_that_is_not_that_far_is_refused(
     act: str, incident_id: str, writer: str, reviewer: str, now: datetime
@@ -190,6 +204,19 @@ def test_a_reopened_incident_keeps_its_email_back(incident_id: str, writer: str,
     assert (announced(), document(incident_id).send_at) == (0, None)
     with pytest.raises(Conflict):
         aftermath.send(text.id, document(incident_id).version, None, writer, at)
+
+
+def test_a_text_approved_before_a_reopening_is_reviewed_anew(
+    incident_id: str, writer: str, reviewer: str, now: datetime
+) -> None:
+    text, at = approved(incident_id, writer, reviewer, now), now + 600 * MINUTE
+    aftermath.send(text.id, text.version, at, writer, now)
+    corrections.reopen(incident_id, "It is back.", builders.version(incident_id), writer, now + 60 * MINUTE)
+    builders.post(MessageKind.RESOLVE, incident_id, {}, writer, now + 90 * MINUTE)
+    assert aftermath.due_documents(at) == []
+    aftermath.send_due(text.id, at)
+    assert (announced(), states(incident_id)["post_incident_email"]) == (0, "open")
+    assert document(incident_id).state is DocumentState.REJECTED
 
 
 def test_a_post_mortem_is_owed_until_approved_and_its_public_version_until_published(

@@ -357,6 +357,29 @@ def test_a_person_who_was_faster_is_not_talked_over(
     assert automatic(incident_id) == [False, False]
 
 
+def test_after_a_reopening_the_first_word_is_a_persons_again(
+    writer: str, states: dict[str, ComponentState], holding: None, now: datetime
+) -> None:
+    incident_id = builders.acknowledged(writer, states, now)
+    fine = dict.fromkeys(states, ComponentState.OPERATIONAL)
+    builders.post(MessageKind.RESOLVE, incident_id, fine, writer, now + 10 * MINUTE)
+    version = builders.version(incident_id)
+    corrections.reopen(incident_id, "It is back.", version, writer, now + 20 * MINUTE)
+    work(now + 60 * MINUTE)
+    assert automatic(incident_id) == [False, False]
+
+
+def test_somebody_on_it_does_not_hold_a_due_holding_update_back(
+    writer: str, states: dict[str, ComponentState], holding: None, now: datetime
+) -> None:
+    incident_id = builders.acknowledged(writer, states, now)
+    due = now + 32 * MINUTE
+    promise = the(incident_id, PromiseKind.NEXT_UPDATE)
+    escalation.snooze(promise.id, timedelta(minutes=20), writer, due)
+    work(due)
+    assert automatic(incident_id) == [False, True]
+
+
 def test_nothing_is_held_for_what_is_owed_after_the_incident(
     holding: None, crew: dict[IncidentRole, str], states: dict[str, ComponentState], writer: str, now: datetime
 ) -> None:

@@ -304,3 +304,31 @@ def test_without_a_policy_any_time_will_do() -> None:
 def test_every_kind_of_event_is_known_to_the_rules() -> None:
     assert set(promises._STEPS) == set(EventKind)
     assert {PromiseState.OPEN} == {promise.state for promise in Story().promises}
+
+
+def test_whether_the_impact_was_too_short_is_asked_of_the_severity_it_ended_with() -> None:
+    assert Story(SEV2).regraded(5, SEV1).posted(6).resolved(20).of("direct_email") == [("open", 30)]
+    assert Story(SEV1).regraded(5, SEV2).posted(6).resolved(10).of("direct_email") == [("withdrawn", 35)]
+
+
+@pytest.mark.parametrize(("restored", "owed"), [(20, 0), (120, 1)])
+def test_sev2_found_out_after_the_resolution_owes_a_direct_email_if_it_lasted(restored: float, owed: int) -> None:
+    assert len(Story(SEV3).posted(5).resolved(restored).regraded(130, SEV2).of("direct_email")) == owed
+
+
+def test_correcting_twice_is_correcting_once() -> None:
+    story = Story().posted(10)
+    story.add(EventKind.DECLARATION_CORRECTED, 20, occurred_at=minutes(5), reason="Later.")
+    story.add(EventKind.DECLARATION_CORRECTED, 21, occurred_at=minutes(-10), reason="Earlier after all.")
+    assert story.of("first_update") == [("late", 5)]
+
+
+def test_being_down_counts_from_a_corrected_declaration_and_ends_when_service_was_back() -> None:
+    earlier = Story().posted(5).add(EventKind.DECLARATION_CORRECTED, 6, occurred_at=minutes(-20), reason="Earlier.")
+    assert len(earlier.resolved(20).of("public_post_mortem")) == 1
+    assert Story().posted(40).resolved(50, restored=10).of("public_post_mortem") == []
+
+
+def test_the_word_of_a_writer_stands_whatever_the_severity() -> None:
+    slow = replace(SEV3, nudges=())
+    assert Story(SEV3).posted(10, next_at=120).regraded(20, slow).of("next_update") == [("open", 120)]

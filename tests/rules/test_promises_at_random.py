@@ -31,7 +31,7 @@ class Course(RuleBasedStateMachine):
         self.now, self.policy, self.events = T0 + before, policy, list[Event]()
         self.open, self.has_posted, self.due = True, False, None
         self.before, self.after = Ledger((), ()), Ledger((), ())
-        self.declared_at = self.counts_from = T0
+        self.counts_from, self.by_word = T0, False
         if policy.first_update is not None:
             self.due = T0 + policy.first_update
         self.add(EventKind.DECLARED, occurred_at=T0)
@@ -50,6 +50,7 @@ class Course(RuleBasedStateMachine):
     @rule(ahead=st.none() | short, is_automatic=st.booleans(), is_down=st.booleans())
     def post(self, ahead: timedelta | None, is_automatic: bool, is_down: bool) -> None:
         self.has_posted, self.counts_from = True, None
+        self.by_word = self.policy.next_update is None
         span = ahead or self.policy.next_update
         self.due = self.now + span if span else None
         by = self.now + ahead if ahead else None
@@ -61,21 +62,20 @@ class Course(RuleBasedStateMachine):
         span = policy.next_update if self.has_posted else policy.first_update
         if self.open and span is not None:
             if self.due is None:
-                self.counts_from = None
+                self.counts_from, self.by_word = None, False
             self.due = min(self.due or self.now + span, self.now + span)
-        elif self.open and self.due is not None and self.due >= self.now:
+        elif self.open and self.due is not None and self.due >= self.now and not self.by_word:
             self.due = None
         self.add(EventKind.REGRADED, reason="")
 
     @rule(back=spans)
     def correct(self, back: timedelta) -> None:
         moment = self.now - back
-        shift = moment - self.declared_at
-        counted = self.counts_from == self.declared_at and self.due is not None
-        if counted and (self.due >= self.now or shift < timedelta(0)):
-            self.due += shift
-            self.counts_from = moment
-        self.declared_at = moment
+        if self.counts_from is not None and self.due is not None:
+            shift = moment - self.counts_from
+            if self.due >= self.now or shift < timedelta(0):
+                self.due += shift
+                self.counts_from = moment
         self.add(EventKind.DECLARATION_CORRECTED, occurred_at=moment, reason="Reason.")
 
     @precondition(lambda self: self.open)
@@ -87,7 +87,7 @@ class Course(RuleBasedStateMachine):
     @precondition(lambda self: not self.open)
     @rule()
     def reopen(self) -> None:
-        self.open, self.counts_from = True, None
+        self.open, self.counts_from, self.by_word = True, None, False
         span = self.policy.first_update or self.policy.next_update
         self.due = self.now + span if span else None
         self.add(EventKind.REOPENED, reason="Reason.")

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
+from statuspage import clock
 from statuspage.actions import aftermath
 from statuspage.actions.promises import promises_of
 from statuspage.db import db
@@ -213,3 +214,26 @@ def test_kinds_of_text_do_not_mix(author: Visitor, incident_id: str, email: str)
     assert document().kind is DocumentKind.POST_INCIDENT_EMAIL
     assert author.post(f"/console/incidents/{incident_id}/post-mortem", {}, act="submit").status_code == 422
     assert author.post(f"/console/incidents/{incident_id}/direct-email", {}, act="save").status_code == 422
+
+
+def test_what_was_typed_is_kept_when_another_approved_meanwhile(author: Visitor, reviewer: Visitor, email: str) -> None:
+    author.post(email, EMAIL, act="submit")
+    typing = author.hidden(email)
+    changed = reviewer.post(email, EMAIL | {"prevention": "Something else."}, act="approve")
+    assert (changed.status_code, "did not save it" in changed.text) == (422, True)
+    assert reviewer.post(email, EMAIL, act="approve").status_code == 303
+    late = author.post_as_is(email, typing | EMAIL | {"prevention": "My long thoughts.", "act": "save"})
+    assert (late.status_code, "My long thoughts." in late.text) == (409, True)
+
+
+def test_after_a_second_resolution_another_text_can_be_written(
+    author: Visitor, reviewer: Visitor, email: str, incident_id: str, started: datetime
+) -> None:
+    author.post(email, EMAIL, act="submit")
+    reviewer.post(email, {}, act="approve")
+    author.post(email, {}, act="send")
+    assert "<textarea" not in author.get(email).text
+    author.post(f"/console/incidents/{incident_id}/reopen", {"reason": "It is back."})
+    builders.post(MessageKind.RESOLVE, incident_id, {}, builders.account(started), clock.now())
+    assert "<textarea" in author.get(email).text
+    assert author.post(email, EMAIL, act="submit").status_code == 303

@@ -97,11 +97,15 @@ def _posted() -> dict[str, Any]:
         "enabled": form.get("holding_enabled") == "yes",
         "at": _span("holding_update", form.get("holding_at", ""), errors) or "PT0S",
         "text": form.get("holding_text", ""),
-        "max_in_a_row": int(form["holding_max"]) if form.get("holding_max", "").isdecimal() else 0,
+        "max_in_a_row": _number(form.get("holding_max", "")),
     }
     if errors:
         raise RuleBroken(errors)
     return body
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
 
 
 def _posted_steps(name: str, errors: dict[str, str]) -> list[dict[str, str]]:

@@ -12,7 +12,16 @@ from statuspage import clock
 from statuspage.actions import aftermath
 from statuspage.db import db
 from statuspage.models import Account, Document, Incident, Promise, Waiver
-from statuspage.rules.vocabulary import DocumentKind, DocumentState, NotFound, PromiseKind, PromiseState, TokenScope
+from statuspage.rules.vocabulary import (
+    AccountRole,
+    Conflict,
+    DocumentKind,
+    DocumentState,
+    NotFound,
+    PromiseKind,
+    PromiseState,
+    TokenScope,
+)
 from statuspage.web import access
 from statuspage.web.api import bodies, shapes
 from statuspage.web.api.changes import account_id
@@ -62,8 +71,11 @@ def review_email(page_id: str, incident_id: str) -> ResponseReturnValue:
     comment = fields.text("comment")
     if approve is None:
         fields.refuse("approve", "Please say true, or false with a comment.")
+    given = fields.number("version")
     fields.done()
     document = _current(incident_id)
+    if given is not None and given != document.version:
+        raise Conflict(f"This text has version {document.version} by now, not {given}: please read it again.")
     if document.state is DocumentState.DRAFT:
         # To a program, asking for the review and reviewing are one step.
         aftermath.submit(document.id, document.version, document.author_id, now)
@@ -119,6 +131,8 @@ def _person(fields: bodies.Fields, name: str) -> str:
     """Return the id of the account named by its address; note what is wrong with it."""
     email = fields.text(name)
     found = account_id(email) if email else None
+    if found is not None and not db.session.get_one(Account, found).role.allows(AccountRole.RESPONDER):
+        fields.refuse(name, "This account may only look on: it needs the role Responder.")
     if found is None:
         sentence = f"Nobody has an account with the address {email[:254]}." if email else "Please name an account."
         fields.refuse(name, sentence)

@@ -92,7 +92,10 @@ def waiver(incident_id: str, promise_id: str) -> ResponseReturnValue:
         if act == "ask":
             aftermath.ask_waiver(promise_id, request.form.get("reason", ""), current_user.id, now)
         else:
-            aftermath.decide_waiver(request.form.get("waiver_id", ""), act == "grant", current_user.id, now)
+            asked = db.session.get(Waiver, request.form.get("waiver_id", ""))
+            if asked is None or asked.promise_id != promise_id:
+                raise NotFound("waiver")
+            aftermath.decide_waiver(asked.id, act == "grant", current_user.id, now)
     except RuleBroken as broken:
         return _waiver_page(promise, typed(), broken.errors), 422
     except Conflict as conflict:
@@ -136,7 +139,18 @@ def _submit(incident: Incident, kind: DocumentKind, now: datetime) -> None:
 def _review(incident: Incident, kind: DocumentKind, now: datetime) -> None:
     document, comment = _current(incident, kind), request.form.get("comment", "")
     approve = request.form.get("act") == "approve"
+    if approve and _was_changed(document, kind):
+        raise RuleBroken({"": "You changed the text and did not save it: please save it, look at it, then approve."})
     aftermath.review(document.id, posted_version(), approve, comment, current_user.id, now)
+
+
+def _was_changed(document: Document, kind: DocumentKind) -> bool:
+    """Whether the posted fields say something else than what was saved."""
+    posted = {field.name: request.form.get(field.name) for field in FIELDS[kind]}
+    return any(
+        text is not None and text.replace("\r\n", "\n").strip() != document.fields.get(name, "")
+        for name, text in posted.items()
+    )
 
 
 def _take_back(incident: Incident, kind: DocumentKind, now: datetime) -> None:
@@ -198,7 +212,9 @@ def _page(incident: Incident, kind: DocumentKind, kept: Mapping[str, str] | None
         .execution_options(populate_existing=True)
     ).all()
     document = listed[0] if listed else None
-    states = set(EDITABLE) | ({DocumentState.REJECTED} if document else set())
+    states = {*EDITABLE, DocumentState.REJECTED, *([DocumentState.SENT] if _is_owed(incident, kind) else [])}
+    # What was typed is shown again, whatever became of the text meanwhile.
+    typing = kept is not None and any(field.name in kept for field in FIELDS[kind])
     return render_template(
         "console/document.html",
         incident=incident,
@@ -206,7 +222,7 @@ def _page(incident: Incident, kind: DocumentKind, kept: Mapping[str, str] | None
         fields=FIELDS[kind],
         document=document,
         earlier=listed[1:],
-        is_editable=document is None or document.state in states or kind is DocumentKind.DIRECT_EMAIL,
+        is_editable=document is None or document.state in states or kind is DocumentKind.DIRECT_EMAIL or typing,
         typed=kept if kept is not None else _opening_values(incident, kind, document),
         errors=errors,
         version=document.version if document else 0,
@@ -216,6 +232,12 @@ def _page(incident: Incident, kind: DocumentKind, kept: Mapping[str, str] | None
         people=_reach(incident),
         audience=policy_of(incident.severity or Severity.SEV4).audience,
     )
+
+
+def _is_owed(incident: Incident, kind: DocumentKind) -> bool:
+    """Whether another text of this kind is owed, after a re-opening."""
+    open_ones = select(Promise.kind).where(Promise.incident_id == incident.id, Promise.state == PromiseState.OPEN)
+    return kind.value in {promise_kind.value for promise_kind in db.session.scalars(open_ones)}
 
 
 def _reach(incident: Incident) -> int:
