@@ -392,6 +392,8 @@ def drill_score(drill_id: str) -> None:
     click.echo(f"First update:    {said(sheet.first_update_after)}")
     click.echo(f"Longest silence: {said(sheet.longest_silence)}")
     click.echo(f"Resolved after:  {said(sheet.resolved_after)}")
+    for warning in sheet.wording:
+        click.echo(f"Wording:         “{warning.found}” ({warning.category.value}): {warning.plain}")
     for each in sheet.kinds:
         click.echo(f"{LABELS[each.kind]}: {each.in_words}")
 

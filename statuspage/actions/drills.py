@@ -84,4 +84,7 @@ def score_sheet(incident_id: str, now: datetime) -> ScoreSheet:
         drill.incident.declared_at,
         drill.incident.resolved_at,
         drill.ended_at or now,
+        db.session.scalars(
+            select(Update.body).where(Update.incident_id == incident_id).order_by(Update.sequence)
+        ).all(),
     )

@@ -208,6 +208,15 @@ def test_the_score_sheet_is_made_from_promises_and_messages(writer: str, sign_in
     assert sheet.longest_silence == timedelta(minutes=20)
     assert sheet.resolved_after == timedelta(minutes=49)
     assert "left out" in sheet.to_practise
+    assert sheet.wording == ()
+
+
+def test_jargon_in_a_drills_messages_is_on_the_score_sheet(writer: str, sign_in: str, now: datetime) -> None:
+    incident_id = drills.start_drill(OUTAGE, None, {}, writer, now)
+    states = {sign_in: ComponentState.OUTAGE}
+    builders.post(MessageKind.ACKNOWLEDGE, incident_id, states, writer, now, symptoms="The database times out.")
+    found = [each.found for each in drills.score_sheet(incident_id, now).wording]
+    assert found == ["database"]
 
 
 def test_nobody_is_reminded_of_a_drill_that_has_ended(writer: str, sign_in: str, now: datetime) -> None:
