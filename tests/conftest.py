@@ -8,13 +8,22 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine
 
 from statuspage import schema
 from statuspage.app import create_app
 from statuspage.db import Base, db
 from statuspage.settings import Settings, load
 from tests import servers
+
+# Twenty times as fast as TRUNCATE where most tables are empty; without the triggers that keep ledgers.
+EMPTY_EVERY_TABLE = "; ".join(
+    [
+        "SET LOCAL session_replication_role = replica",
+        *(f"DELETE FROM {table.name}" for table in Base.metadata.sorted_tables),
+        "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'",
+    ]
+)
 
 NOW = datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
 
@@ -73,9 +82,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     url: str = request.getfixturevalue("migrated_postgresql")
     yield url
     engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:", 1))
-    tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
     with engine.begin() as connection:
-        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+        connection.exec_driver_sql(EMPTY_EVERY_TABLE)
     engine.dispose()
 
 
