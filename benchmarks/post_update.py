@@ -21,6 +21,7 @@ from statuspage.app import create_app
 from statuspage.db import db, transaction
 from statuspage.models import Subscriber, new_id
 from statuspage.rules import messages
+from statuspage.rules.subscriptions import identity
 from statuspage.rules.times import typed_instant
 from statuspage.rules.vocabulary import AccountRole, ComponentState, MessageKind, Severity
 from statuspage.settings import load
@@ -57,8 +58,7 @@ class Page:
 
     @staticmethod
     def _subscriber(number: int) -> dict[str, object]:
-        email = f"reader{number}@example.com"
-        return {"email": email, "email_key": email, "state": Subscriber.ACTIVE, "requested_at": NOW}
+        return {**identity(f"reader{number}@example.com"), "state": Subscriber.ACTIVE, "requested_at": NOW}
 
     def _post(self, kind: MessageKind, action, fields: dict[str, str], version: int) -> None:  # noqa: ANN001
         post = incidents.Post(messages.parse(kind, fields, NOW), self._states, version)

@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from statuspage import clock
-from statuspage.actions import aftermath, escalation, subscriptions
+from statuspage.actions import aftermath, audiences, escalation
 from statuspage.db import db, transaction
 from statuspage.delivery import chat, composition, outbox
 from statuspage.delivery.providers import transport_for
@@ -88,7 +88,7 @@ class Worker:
         return len(due) == escalation.AT_ONCE
 
     def _expand(self, now: datetime) -> bool:
-        return outbox.expand(subscriptions.audience, now)
+        return outbox.expand(audiences.audience, now)
 
     def _deliver(self, now: datetime) -> bool:
         if self._channel_down_until is not None and now < self._channel_down_until:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     bindparam,
     func,
     literal,
+    or_,
     select,
     text,
     update,
@@ -28,11 +29,12 @@ from sqlalchemy.orm import Session
 from statuspage.db import UtcDateTime, db, transaction
 from statuspage.delivery.transport import Outcome, Receipt
 from statuspage.models import Announcement, Channel, Customer, Delivery, Incident, Subscriber
-from statuspage.rules.vocabulary import Visibility
+from statuspage.rules.vocabulary import ComponentState, Visibility
 
 SECURITY_LANE = 0
 INCIDENT_LANE = 1
 CHANNEL_LANE = 2
+ENDPOINT_LANE = 3
 
 # Other writers wait no longer than one of these takes: 130 ms at most on SQLite.
 EXPANSION_CHUNK = 10_000
@@ -54,14 +56,18 @@ TWICE_UNKNOWN = "Twice the answer went missing: it may or may not have arrived."
 CRASHED = "The worker ended while it was handing this over."
 
 
+Recipients = Select[str, str, int, str | None, str | None]
+"""``id``, ``address``, ``lane``, and the id once more as ``subscriber_id`` or as ``customer_id``."""
+
+
 @dataclass(frozen=True)
 class Audience:
     """Whom an announcement goes to."""
 
     candidates: Select[str]
     """``id`` of everybody who may be a recipient, to be walked through in chunks: simple enough for an index."""
-    recipients: Select[str, str, str | None, str | None]
-    """Those who are: ``id``, ``email``, and the id once more as ``subscriber_id`` or as ``customer_id``."""
+    recipients: Recipients
+    """Those who are."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,31 @@ def _announce(
             incident_id=incident.id,
             subject_id=subject_id,
             detail=detail,
+            created_at=now,
+        )
+    )
+
+
+def announce_component_change(
+    session: Session,
+    component_id: str,
+    before: ComponentState,
+    after: ComponentState,
+    incident: Incident | None,
+    now: datetime,
+) -> None:
+    """Put a component's change of state into the fact's own transaction, for those who want to hear of each one.
+
+    ``incident`` is the public one whose message changed it; None for a change by hand.
+    """
+    session.add(
+        Announcement(
+            kind="component_change",
+            audience="subscribers",
+            visibility=Visibility.PUBLIC,
+            incident_id=incident.id if incident else None,
+            subject_id=component_id,
+            detail={"before": before.value, "after": after.value},
             created_at=now,
         )
     )
@@ -211,12 +242,16 @@ def announce_to_channel(
 
 
 def expand(audience_of: Callable[[Announcement], Audience], now: datetime) -> bool:
-    """Make delivery rows for the next chunk of the oldest announcement; tell whether there was one."""
+    """Make delivery rows for the next chunk of the newest announcement; tell whether there was one."""
     with transaction(now) as session:
         announcement = session.scalar(
             select(Announcement)
-            .where(Announcement.expanded_at.is_(None))
-            .order_by(Announcement.id)
+            .where(
+                Announcement.expanded_at.is_(None),
+                or_(Announcement.not_before.is_(None), Announcement.not_before <= now),
+            )
+            # What is newest is worth most: an update does not wait behind the one before it.
+            .order_by(Announcement.id.desc())
             .limit(1)
             .with_for_update(skip_locked=True)
         )
@@ -244,8 +279,8 @@ def _insert_deliveries(session: Session, announcement: Announcement, found: Subq
         literal(announcement.id),
         found.c.subscriber_id,
         found.c.customer_id,
-        found.c.email,
-        literal(INCIDENT_LANE),
+        found.c.address,
+        found.c.lane,
         literal(Delivery.QUEUED),
         literal(now, UtcDateTime()),
     ).order_by(found.c.id)
@@ -271,6 +306,15 @@ def claim_for_channel(owner: str, busy: Collection[str], now: datetime) -> Batch
     """
     due = and_(_due(now), Delivery.lane == CHANNEL_LANE, Delivery.address.not_in(busy))
     return _claim(due, owner, 1, now)
+
+
+def claim_for_endpoint(owner: str, busy: Collection[str], limit: int, now: datetime) -> Batch | None:
+    """Take up to ``limit`` due posts of one announcement, to endpoints that are not ``busy``; None if none is due.
+
+    An endpoint is named by its subscriber's id, which is the delivery's address.
+    """
+    due = and_(_due(now), Delivery.lane == ENDPOINT_LANE, Delivery.address.not_in(busy))
+    return _claim(due, owner, limit, now)
 
 
 def _claim(due: ColumnElement[bool], owner: str, limit: int, now: datetime) -> Batch | None:

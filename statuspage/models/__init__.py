@@ -11,7 +11,7 @@ from statuspage.models.incidents import (
     Update,
 )
 from statuspage.models.maintenances import Maintenance, MaintenanceComponent, MaintenanceUpdate
-from statuspage.models.outbox import Announcement, Channel, Customer, CustomerComponent, Delivery, Subscriber
+from statuspage.models.outbox import Announcement, Channel, Delivery, ProviderEvent, ProviderState
 from statuspage.models.pages import Change, Component, ComponentGroup, ComponentStateChange, Page
 from statuspage.models.people import (
     Account,
@@ -23,6 +23,16 @@ from statuspage.models.people import (
     MessageTemplate,
 )
 from statuspage.models.promises import Alarm, Document, EscalationStep, PolicyVersion, Promise, PromiseChange, Waiver
+from statuspage.models.subscribers import (
+    Customer,
+    CustomerComponent,
+    ImportJob,
+    IncidentFollow,
+    SoftBounce,
+    Subscriber,
+    SubscriberComponent,
+    Suppression,
+)
 
 __all__ = [
     "ID_LENGTH",
@@ -44,9 +54,11 @@ __all__ = [
     "EscalationStep",
     "FormSubmission",
     "Heartbeat",
+    "ImportJob",
     "Incident",
     "IncidentComponent",
     "IncidentEvent",
+    "IncidentFollow",
     "InternalUpdate",
     "LoginSession",
     "Maintenance",
@@ -57,8 +69,13 @@ __all__ = [
     "PolicyVersion",
     "Promise",
     "PromiseChange",
+    "ProviderEvent",
+    "ProviderState",
     "RoleAssignment",
+    "SoftBounce",
     "Subscriber",
+    "SubscriberComponent",
+    "Suppression",
     "Update",
     "Waiver",
     "new_id",

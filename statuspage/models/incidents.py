@@ -139,6 +139,8 @@ class Update(Base):
     posted_at: Mapped[datetime] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     author_id: Mapped[str | None] = mapped_column(ForeignKey("accounts.id"))
+    edited_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When its words were last corrected."""
     imported: Mapped[dict[str, Any] | None] = mapped_column(JSON)
 
     incident: Mapped[Incident] = relationship(back_populates="updates")

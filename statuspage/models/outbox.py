@@ -1,4 +1,4 @@
-"""Who is told, and what is on its way to them."""
+"""What is to be told, and how far it has come on its way."""
 
 from datetime import datetime
 from typing import Any, ClassVar
@@ -21,41 +21,6 @@ from statuspage.models.columns import BIG, ID_LENGTH, id_column, words
 from statuspage.rules.vocabulary import ChannelKind, Visibility
 
 
-class Subscriber(Base):
-    """An address that asked for updates by mail."""
-
-    __tablename__ = "subscribers"
-
-    PENDING: ClassVar[str] = "pending"
-    ACTIVE: ClassVar[str] = "active"
-    UNSUBSCRIBED: ClassVar[str] = "unsubscribed"
-
-    id: Mapped[str] = id_column()
-    email: Mapped[str] = mapped_column(String(254), unique=True)
-    """As delivered to: the domain in lower case, the local part as typed."""
-    email_key: Mapped[str] = mapped_column(String(254), unique=True)
-    """The address in lower case, so that one person signs up once."""
-    state: Mapped[str] = mapped_column(String(20))
-    requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    request_ip: Mapped[str] = mapped_column(String(45), default="")
-    request_user_agent: Mapped[str] = mapped_column(String(200), default="")
-    confirmation_sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    confirm_ip: Mapped[str] = mapped_column(String(45), default="")
-    confirm_user_agent: Mapped[str] = mapped_column(String(200), default="")
-    unsubscribed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-
-    __table_args__ = (
-        CheckConstraint("state IN ('pending', 'active', 'unsubscribed')", name="state"),
-        Index(
-            "ix_subscribers_active",
-            "id",
-            sqlite_where=text("state = 'active'"),
-            postgresql_where=text("state = 'active'"),
-        ),
-    )
-
-
 class Announcement(Base):
     """Outbox: something to be told, committed together with the fact it tells."""
 
@@ -65,23 +30,29 @@ class Announcement(Base):
     kind: Mapped[str] = mapped_column(String(40))
     """Names the folder under ``templates/mail/``."""
     audience: Mapped[str] = mapped_column(String(20))
-    """``subscribers``, ``customers`` (those affected, and subscribers), ``address`` or ``channel`` for a single one."""
+    """``subscribers`` (those whose choice it touches), ``customers`` (those affected, and subscribers), ``address`` or ``channel`` for a single one."""
     visibility: Mapped[Visibility] = mapped_column(words(Visibility, "visibility"))
     incident_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))
-    subject_id: Mapped[str] = mapped_column(String(ID_LENGTH))
-    """Id of the update, subscriber, account, promise or document it is about."""
+    subject_id: Mapped[str] = mapped_column(String(ID_LENGTH), index=True)
+    """Id of the update, component, subscriber, account, promise or document it is about."""
     detail: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """What else it says."""
     address: Mapped[str] = mapped_column(String(254), default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Until then it can still be taken back."""
+    cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When a person took it back, before anybody was told."""
+    cancelled_by_id: Mapped[str | None] = mapped_column(ForeignKey("accounts.id"))
     expanded_to: Mapped[str] = mapped_column(String(ID_LENGTH), default="")
-    """Id of the last subscriber that has a delivery row."""
+    """Id of the last recipient that has a delivery row."""
     expanded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (
         # The gate of the house: what is not public can't be addressed to subscribers, whatever the code does.
         CheckConstraint(
-            "audience NOT IN ('subscribers', 'customers') OR (visibility = 'public' AND incident_id IS NOT NULL)",
+            "audience NOT IN ('subscribers', 'customers') OR (visibility = 'public' "
+            "AND (incident_id IS NOT NULL OR kind IN ('component_change', 'maintenance_update')))",
             name="only_public_reaches_customers",
         ),
         # And the incident says the same of itself: an announcement of a drill can't be called public.
@@ -91,6 +62,7 @@ class Announcement(Base):
             name="fk_announcements_incident_id_visibility_incidents",
         ),
         CheckConstraint("audience IN ('subscribers', 'customers', 'address', 'channel')", name="audience"),
+        Index("ix_announcements_incident_id", "incident_id"),
         Index(
             "ix_announcements_unexpanded",
             "id",
@@ -110,6 +82,11 @@ class Delivery(Base):
     SUBMITTED: ClassVar[str] = "submitted"
     UNKNOWN: ClassVar[str] = "unknown"
     CANCELLED: ClassVar[str] = "cancelled"
+    SUPERSEDED: ClassVar[str] = "superseded"
+    DELIVERED: ClassVar[str] = "delivered"
+    BOUNCED: ClassVar[str] = "bounced"
+    DROPPED: ClassVar[str] = "dropped"
+    COMPLAINED: ClassVar[str] = "complained"
     DEAD: ClassVar[str] = "dead"
 
     id: Mapped[int] = mapped_column(BIG, primary_key=True)
@@ -117,24 +94,33 @@ class Delivery(Base):
     subscriber_id: Mapped[str | None] = mapped_column(ForeignKey("subscribers.id"), index=True)
     customer_id: Mapped[str | None] = mapped_column(ForeignKey("customers.id"), index=True)
     address: Mapped[str] = mapped_column(String(254))
-    """An e-mail address, or a channel's id."""
+    """An e-mail address, or the id of a channel or of a subscriber's endpoint."""
     lane: Mapped[int]
-    """0 for mail to one person (sign-up, nudges), 1 for incidents; lower goes first. 2 for channels."""
+    """0 for mail to one person (sign-up, nudges), 1 for incidents; lower goes first. 2 for channels, 3 for endpoints."""
     state: Mapped[str] = mapped_column(String(20))
     attempts: Mapped[int] = mapped_column(default=0)
     not_before: Mapped[datetime] = mapped_column(UtcDateTime)
+    batch: Mapped[str] = mapped_column(String(ID_LENGTH), default="")
+    """What it was handed over together with, written before that."""
     lease_owner: Mapped[str] = mapped_column(String(40), default="")
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     was_unknown: Mapped[bool] = mapped_column(default=False)
     """An answer went missing once: this one may have been sent twice."""
     error: Mapped[str] = mapped_column(String(500), default="")
     settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When it was handed over, or given up."""
+    receipt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the provider last said what became of it."""
 
     announcement: Mapped[Announcement] = relationship(lazy="select")
 
     __table_args__ = (
         UniqueConstraint("announcement_id", "address"),
-        CheckConstraint("state IN ('queued', 'leased', 'submitted', 'unknown', 'cancelled', 'dead')", name="state"),
+        CheckConstraint(
+            "state IN ('queued', 'leased', 'submitted', 'unknown', 'cancelled', 'superseded', 'delivered', 'bounced', "
+            "'dropped', 'complained', 'dead')",
+            name="state",
+        ),
         Index(
             "ix_deliveries_due",
             "lane",
@@ -151,29 +137,6 @@ class Delivery(Base):
     )
 
 
-class Customer(Base):
-    """Somebody who uses certain components: told directly when an incident affects them."""
-
-    __tablename__ = "customers"
-
-    id: Mapped[str] = id_column()
-    email: Mapped[str] = mapped_column(String(254))
-    email_key: Mapped[str] = mapped_column(String(254), unique=True)
-    """The address in lower case."""
-    name: Mapped[str] = mapped_column(String(200), default="")
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
-
-
-class CustomerComponent(Base):
-    """A component that a customer uses."""
-
-    __tablename__ = "customer_components"
-
-    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"), primary_key=True)
-    component_id: Mapped[str] = mapped_column(ForeignKey("components.id"), primary_key=True, index=True)
-
-
 class Channel(Base):
     """A chat room or pager of the team: nudges and internal updates go there."""
 
@@ -188,3 +151,34 @@ class Channel(Base):
     """Whose it is; None for the whole team."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class ProviderEvent(Base):
+    """What the mail provider reported, each report once."""
+
+    __tablename__ = "provider_events"
+
+    id: Mapped[int] = mapped_column(BIG, primary_key=True)
+    event_key: Mapped[str] = mapped_column(String(64), unique=True)
+    """SHA-256 of what makes it one report: the provider may send it again under another id."""
+    delivery_id: Mapped[int | None] = mapped_column(BIG, index=True)
+    """None for a report about a mail that is not ours."""
+    event: Mapped[str] = mapped_column(String(30))
+    detail: Mapped[str] = mapped_column(String(300), default="")
+    occurred_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ProviderState(Base):
+    """Whether a way of sending takes anything just now."""
+
+    __tablename__ = "provider_states"
+
+    name: Mapped[str] = mapped_column(String(20), primary_key=True)
+    """``mail``."""
+    stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Since when it takes nothing; None while all is well."""
+    retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    reason: Mapped[str] = mapped_column(String(500), default="")
+    needs_person: Mapped[bool] = mapped_column(default=False)
+    """Waiting won't help: a key, a sender or an address is wrong."""

@@ -170,6 +170,24 @@ class ChannelKind(StrEnum):
     PAGER = "pager"
 
 
+class SubscriptionMethod(StrEnum):
+    """Ways in which a subscriber is told."""
+
+    EMAIL = "email"
+    WEBHOOK = "webhook"
+    SLACK = "slack"
+    TEAMS = "teams"
+    DISCORD = "discord"
+
+
+class SubscriptionKind(StrEnum):
+    """What a subscriber may be told about."""
+
+    INCIDENTS = "incidents"
+    MAINTENANCE = "maintenance"
+    COMPONENT_CHANGES = "component_changes"
+
+
 OPEN_STAGES = (Stage.INVESTIGATING, Stage.IDENTIFIED, Stage.MONITORING)
 
 SEVERITY_MEANINGS: Mapping[Severity, str] = {
@@ -229,6 +247,12 @@ LABELS: Mapping[str, str] = {
     ChannelKind.SLACK: "Slack",
     ChannelKind.TEAMS: "Microsoft Teams",
     ChannelKind.PAGER: "Pager or other (Apprise)",
+    SubscriptionMethod.EMAIL: "E-mail",
+    SubscriptionMethod.WEBHOOK: "Webhook",
+    SubscriptionMethod.DISCORD: "Discord",
+    SubscriptionKind.INCIDENTS: "Incidents",
+    SubscriptionKind.MAINTENANCE: "Planned maintenance",
+    SubscriptionKind.COMPONENT_CHANGES: "Every change of a component's state",
     Impact.HIGH: "High",
     Impact.MEDIUM: "Medium",
     Impact.LOW: "Low",

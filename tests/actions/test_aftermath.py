@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from statuspage.actions import aftermath, corrections, subscriptions
+from statuspage.actions import aftermath, audiences, corrections
 from statuspage.actions.promises import promises_of
 from statuspage.db import db, transaction
 from statuspage.models import Announcement, Document, Incident, Waiver
@@ -269,7 +269,7 @@ def test_a_test_goes_to_oneself_alone(incident_id: str, writer: str, now: dateti
     aftermath.send_test(text.id, writer, now)
     found = db.session.scalars(select(Announcement).where(Announcement.kind == "document")).one()
     assert found.audience == "address"
-    assert subscriptions.reach(incident_id, "customers") == 0
+    assert audiences.reach(incident_id, "customers") == 0
 
 
 def promise_id(incident_id: str, kind: PromiseKind = PromiseKind.POST_INCIDENT_EMAIL) -> str:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select, update
 
-from statuspage.actions import components, customers, subscriptions
+from statuspage.actions import audiences, components, customers, subscriptions
 from statuspage.db import db, transaction
 from statuspage.delivery import outbox
 from statuspage.models import (
@@ -22,6 +22,7 @@ from statuspage.models import (
     Incident,
     Subscriber,
 )
+from statuspage.rules.subscriptions import identity
 from statuspage.rules.vocabulary import ComponentState, RuleBroken
 from tests import builders
 
@@ -205,7 +206,7 @@ def told(incident_id: str, now: datetime) -> list[Delivery]:
     """Announce to customers, expand, and return the deliveries."""
     with transaction(now) as session:
         outbox.announce_to_customers(session, "document", "nosuchthing0", session.get_one(Incident, incident_id), now)
-    while outbox.expand(subscriptions.audience, now):
+    while outbox.expand(audiences.audience, now):
         pass
     db.session.rollback()
     newest = select(Announcement.id).order_by(Announcement.id.desc()).limit(1).scalar_subquery()
@@ -214,7 +215,7 @@ def told(incident_id: str, now: datetime) -> list[Delivery]:
 
 def sign_up(email: str, state: str, now: datetime) -> None:
     with transaction(now) as session:
-        values = {"email": email, "email_key": email.lower(), "state": state, "requested_at": now}
+        values = {**identity(email), "state": state, "requested_at": now}
         session.execute(insert(Subscriber), [values])
 
 
@@ -230,8 +231,8 @@ def test_customers_of_affected_components_and_all_subscribers_are_told(incident_
     imported(
         f"{HEADER}signin@example.com,,Sign-in\nboth@example.com,,Billing;Sign-in\nsearch@example.com,,Search\n", now
     )
-    assert subscriptions.reach(incident_id, "customers") == 3
-    assert subscriptions.reach(incident_id, "subscribers") == 1
+    assert audiences.reach(incident_id, "customers") == 3
+    assert audiences.reach(incident_id, "subscribers") == 1
     found = {row.address: (row.subscriber_id is None, row.customer_id is None) for row in told(incident_id, now)}
     assert found == {
         "reader@example.com": (False, True),
@@ -261,11 +262,11 @@ def test_a_policy_may_name_one_of_the_two_alone(
     imported(HEADER + "both@example.com,,Sign-in\nonly-customer@example.com,,Sign-in\n", now)
     for name in ("both", "only-subscriber"):
         sign_up(f"{name}@example.com", Subscriber.ACTIVE, now)
-    assert subscriptions.reach(incident_id, "customers", chosen) == 2
+    assert audiences.reach(incident_id, "customers", chosen) == 2
     incident = db.session.get_one(Incident, incident_id)
     with transaction(now) as session:
         outbox.announce_to_customers(session, "document", "abcabcabcabc", incident, now, {"audience": chosen})
-    while outbox.expand(subscriptions.audience, now):
+    while outbox.expand(audiences.audience, now):
         pass
     assert sorted(db.session.scalars(select(Delivery.address))) == addresses
 
@@ -276,14 +277,14 @@ def test_the_same_chunk_once_more_adds_nobody_a_second_time(incident_id: str, no
     assert len(told(incident_id, now)) == 2
     with transaction(now) as session:
         session.execute(update(Announcement).values(expanded_to="", expanded_at=None))
-    while outbox.expand(subscriptions.audience, now):
+    while outbox.expand(audiences.audience, now):
         pass
     assert len(list(db.session.scalars(select(Delivery)))) == 2
 
 
 def test_no_other_audience_is_looked_up(incident_id: str) -> None:
     with pytest.raises(ValueError, match="nobody is looked up"):
-        subscriptions.reach(incident_id, "address")
+        audiences.reach(incident_id, "address")
 
 
 NAMES = st.sampled_from(["ada", "Ada", "ADA", "bea", "Bea", "cleo", "dora"])
@@ -319,15 +320,15 @@ def test_every_address_is_told_once_and_nobody_is_missed(
     assert {outcome for _, outcome, _ in imported(HEADER + text, now)} <= {"created"}
     active = {key for key, (_, state) in states.items() if state == "active"}
     affected = {key for key, (_, parts) in choices.items() if parts & {"Sign-in", "Billing"}}
-    assert subscriptions.reach(incident_id, "customers") == len(active | affected)
+    assert audiences.reach(incident_id, "customers") == len(active | affected)
     if left_between:
         with transaction(now) as session:
             incident = session.get_one(Incident, incident_id)
             outbox.announce_to_customers(session, "document", "nosuchthing0", incident, now)
-        outbox.expand(subscriptions.audience, now)
+        outbox.expand(audiences.audience, now)
         for subscriber in list(db.session.scalars(select(Subscriber.id).where(Subscriber.state == "active"))):
             subscriptions.unsubscribe(subscriber, now)
-        while outbox.expand(subscriptions.audience, now):
+        while outbox.expand(audiences.audience, now):
             pass
         db.session.rollback()
         found = list(db.session.scalars(select(Delivery)))

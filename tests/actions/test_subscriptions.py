@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from statuspage.actions import subscriptions
+from statuspage.actions import audiences, subscriptions
 from statuspage.actions.people import Browser, check_email
 from statuspage.db import db
 from statuspage.models import Announcement, AuditEntry, Delivery, Subscriber
@@ -49,7 +49,7 @@ def recorded() -> list[str]:
 def told() -> list[str]:
     db.session.rollback()
     announcement = Announcement(kind="incident_update", audience="subscribers")
-    return sorted(row.email for row in db.session.execute(subscriptions.audience(announcement).recipients))
+    return sorted(row.address for row in db.session.execute(audiences.audience(announcement).recipients))
 
 
 def test_a_request_is_kept_with_its_proof_and_mailed_to_its_address(now: datetime) -> None:

@@ -8,18 +8,19 @@ from hypothesis import strategies as st
 from sqlalchemy import event, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from statuspage.actions import subscriptions
+from statuspage.actions import audiences, subscriptions
 from statuspage.db import db
 from statuspage.delivery import outbox
 from statuspage.delivery.transport import Outcome, Receipt
 from statuspage.models import Announcement, Delivery, Subscriber, new_id
+from statuspage.rules.subscriptions import identity
 from statuspage.rules.vocabulary import ComponentState, MessageKind, Visibility
 from tests import builders
 from tests.delivery.conftest import subscribed
 
 
 def expand_all(now: datetime) -> None:
-    while outbox.expand(subscriptions.audience, now):
+    while outbox.expand(audiences.audience, now):
         pass
 
 
@@ -70,14 +71,14 @@ def test_many_subscribers_are_expanded_in_chunks(
 ) -> None:
     monkeypatch.setattr(outbox, "EXPANSION_CHUNK", 10)
     rows = [
-        {"id": new_id(), "email": f"r{n}@example.com", "email_key": f"r{n}@example.com", "state": "active", "requested_at": now}
-        for n in range(35)
-    ]  # fmt: skip
+        {"id": new_id(), **identity(f"r{number}@example.com"), "state": "active", "requested_at": now}
+        for number in range(35)
+    ]
     db.session.execute(insert(Subscriber), rows)
     db.session.commit()
     builders.post(MessageKind.ACKNOWLEDGE, incident_id, {}, writer, now)
     steps = 0
-    while outbox.expand(subscriptions.audience, now):
+    while outbox.expand(audiences.audience, now):
         steps += 1
     assert steps == 5
     assert len({row.address for row in deliveries()}) == 35

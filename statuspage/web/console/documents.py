@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from statuspage import clock
 from statuspage.actions import aftermath
+from statuspage.actions.audiences import reach
 from statuspage.actions.policies import policy_of
-from statuspage.actions.subscriptions import reach
 from statuspage.db import db
 from statuspage.models import Document, Incident, Promise, Waiver
 from statuspage.rules.documents import EDITABLE, FIELDS

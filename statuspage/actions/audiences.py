@@ -1,0 +1,142 @@
+"""Who is told: the subscribers whose choice something touches, and the customers an incident affects."""
+
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, null, or_, select, union_all
+
+from statuspage.db import db
+from statuspage.delivery.outbox import ENDPOINT_LANE, INCIDENT_LANE, Audience, Recipients
+from statuspage.models import (
+    Announcement,
+    Customer,
+    CustomerComponent,
+    IncidentComponent,
+    IncidentFollow,
+    Subscriber,
+    SubscriberComponent,
+)
+from statuspage.rules.policy import AUDIENCES, CUSTOMERS, SUBSCRIBERS
+from statuspage.rules.vocabulary import SubscriptionKind, SubscriptionMethod
+
+
+def audience(announcement: Announcement) -> Audience:
+    """Return whom an announcement goes to: those whose choice it touches, or its incident's customers too."""
+    if announcement.kind == "component_change":
+        return Audience(_active_ids(), _told_of_change(announcement.subject_id, announcement.incident_id))
+    chosen = (announcement.detail or {}).get("audience", AUDIENCES)
+    return _audience(announcement.audience, announcement.incident_id, chosen)
+
+
+def reach(incident_id: str, audience: str, chosen: Collection[str] = AUDIENCES) -> int:
+    """Return how many addresses ``subscribers`` or ``customers`` of an incident are at present.
+
+    ``chosen`` narrows the latter down to customers or subscribers alone (rules/policy.py).
+    """
+    recipients = _audience(audience, incident_id, chosen).recipients.subquery()
+    return db.session.execute(select(func.count()).select_from(recipients)).scalar_one()
+
+
+def _audience(audience: str, incident_id: str | None, chosen: Collection[str]) -> Audience:
+    """Return who hears of an incident: by every method from an update, by mail alone from a document."""
+    wanted = _wants(SubscriptionKind.INCIDENTS, _affected(incident_id), incident_id)
+    if audience == "subscribers":
+        return Audience(_active_ids(), _subscribers(wanted))
+    if audience != "customers":
+        raise ValueError(f"nobody is looked up for an announcement to {audience!r}")
+    by_mail = and_(wanted, Subscriber.method == SubscriptionMethod.EMAIL)
+    if CUSTOMERS not in chosen:
+        return Audience(_active_ids(), _subscribers(by_mail))
+    if SUBSCRIBERS not in chosen:
+        return Audience(select(Customer.id), _customers(incident_id))
+    candidates = union_all(_active_ids(), select(Customer.id)).subquery()
+    told_already = (
+        exists()
+        .where(Subscriber.email_key == Customer.email_key, Subscriber.state == Subscriber.ACTIVE, by_mail)
+        .correlate(Customer)
+    )
+    found = union_all(_subscribers(by_mail), _customers(incident_id).where(~told_already)).subquery()
+    return Audience(
+        select(candidates.c.id),
+        select(found.c.id, found.c.address, found.c.lane, found.c.subscriber_id, found.c.customer_id),
+    )
+
+
+def _active_ids() -> Select[str]:
+    return select(Subscriber.id).where(Subscriber.state == Subscriber.ACTIVE)
+
+
+def _affected(incident_id: str | None) -> Select[str]:
+    return select(IncidentComponent.component_id).where(IncidentComponent.incident_id == incident_id)
+
+
+def _wants(kind: SubscriptionKind, component_ids: Select[str], incident_id: str | None) -> ColumnElement[bool]:
+    """Whether a subscriber's choice is touched (rules/subscriptions.py), or the incident is followed."""
+    chosen = exists().where(
+        SubscriberComponent.subscriber_id == Subscriber.id, SubscriberComponent.component_id.in_(component_ids)
+    )
+    touched = and_(_WANTS[kind], or_(Subscriber.all_components, chosen))
+    if incident_id is None:
+        return touched
+    follows = exists().where(IncidentFollow.subscriber_id == Subscriber.id, IncidentFollow.incident_id == incident_id)
+    return or_(touched, follows)
+
+
+_WANTS = {
+    SubscriptionKind.INCIDENTS: Subscriber.wants_incidents,
+    SubscriptionKind.MAINTENANCE: Subscriber.wants_maintenance,
+    SubscriptionKind.COMPONENT_CHANGES: Subscriber.wants_component_changes,
+}
+
+
+def _told_of_change(component_id: str, incident_id: str | None) -> Recipients:
+    """Return who hears that a component changed its state.
+
+    What an incident's update changed is in that update: only programs, which
+    read one fact at a time, are told of it twice.
+    """
+    wanted = _wants(SubscriptionKind.COMPONENT_CHANGES, select(literal(component_id)), None)
+    if incident_id is not None:
+        wanted = and_(
+            wanted, or_(Subscriber.method == SubscriptionMethod.WEBHOOK, Subscriber.wants_incidents.is_(False))
+        )
+    return _subscribers(wanted)
+
+
+def _subscribers(wanted: ColumnElement[bool]) -> Recipients:
+    by_mail = Subscriber.method == SubscriptionMethod.EMAIL
+    return select(
+        Subscriber.id,
+        case((by_mail, Subscriber.email), else_=Subscriber.id).label("address"),
+        case((by_mail, INCIDENT_LANE), else_=ENDPOINT_LANE).label("lane"),
+        Subscriber.id.label("subscriber_id"),
+        null().label("customer_id"),
+    ).where(Subscriber.state == Subscriber.ACTIVE, wanted)
+
+
+def _customers(incident_id: str | None) -> Recipients:
+    """Customers that use an affected component.
+
+    Who was a subscriber once is written to in that spelling of the address:
+    so the deliveries' unique key keeps it to one mail even for somebody who
+    unsubscribes between two chunks. The spelling of a sign-up that nobody
+    confirmed counts for nothing.
+    """
+    uses_affected = exists().where(
+        CustomerComponent.customer_id == Customer.id, CustomerComponent.component_id.in_(_affected(incident_id))
+    )
+    confirmed_once = and_(
+        Subscriber.email_key == Customer.email_key,
+        Subscriber.method == SubscriptionMethod.EMAIL,
+        Subscriber.state != Subscriber.PENDING,
+    )
+    return (
+        select(
+            Customer.id,
+            func.coalesce(Subscriber.email, Customer.email).label("address"),
+            literal(INCIDENT_LANE).label("lane"),
+            null().label("subscriber_id"),
+            Customer.id.label("customer_id"),
+        )
+        .outerjoin(Subscriber, confirmed_once)
+        .where(uses_affected)
+    )
