@@ -138,7 +138,35 @@ def _let_announcements_wait() -> None:
 def _let_deliveries_go_on() -> None:
     op.add_column("deliveries", sa.Column("batch", sa.String(length=12), nullable=False, server_default=""))
     op.add_column("deliveries", sa.Column("receipt_at", statuspage.db.UtcDateTime(), nullable=True))
+    for index in ("ix_deliveries_due", "ix_deliveries_leased", "ix_deliveries_customer_id"):
+        op.drop_index(index, "deliveries")
     _change_check("deliveries", "ck_deliveries_state", OLD_DELIVERY_STATES, DELIVERY_STATES)
+    if op.get_bind().dialect.name == "postgresql":
+        op.drop_constraint("fk_deliveries_subscriber_id_subscribers", "deliveries")
+        op.drop_constraint("fk_deliveries_customer_id_customers", "deliveries")
+        op.drop_constraint("uq_deliveries_announcement_id_address", "deliveries")
+        op.create_unique_constraint(ONCE, "deliveries", ["announcement_id", "subscriber_id"])
+    else:
+        _remake(
+            "deliveries",
+            {
+                "CONSTRAINT fk_deliveries_customer_id_customers REFERENCES customers (id)": "",
+                "CONSTRAINT fk_deliveries_subscriber_id_subscribers FOREIGN KEY(subscriber_id) "
+                "REFERENCES subscribers (id), ": "",
+                "CONSTRAINT uq_deliveries_announcement_id_address UNIQUE (announcement_id, address)": f"CONSTRAINT {ONCE} UNIQUE (announcement_id, subscriber_id)",
+            },
+        )
+    waiting, leased, customers = "state IN ('queued', 'unknown')", "state = 'leased'", "customer_id IS NOT NULL"
+    for name, columns, where, unique in (
+        ("ix_deliveries_due", ["lane", "id", "not_before"], waiting, False),
+        ("ix_deliveries_leased", ["batch", "lease_until"], leased, False),
+        ("uq_deliveries_announcement_id_customer_id", ["announcement_id", "customer_id"], customers, True),
+    ):
+        condition = sa.text(where)
+        op.create_index(name, "deliveries", columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
+
+
+ONCE = "uq_deliveries_announcement_id_subscriber_id"
 
 
 def _let_subscribers_choose() -> None:
@@ -190,10 +218,13 @@ GATE = (
     "AND (incident_id IS NOT NULL OR kind IN ('component_change', 'maintenance_update')))"
 )
 OLD_DELIVERY_STATES = "state IN ('queued', 'leased', 'submitted', 'unknown', 'cancelled', 'dead')"
-DELIVERY_STATES = (
-    "state IN ('queued', 'leased', 'submitted', 'unknown', 'cancelled', 'superseded', 'delivered', 'bounced', "
-    "'dropped', 'complained', 'dead')"
-)
+DELIVERY_STATES = " OR ".join(
+    f"state = '{state}'"
+    for state in (
+        "queued", "leased", "submitted", "delivered", "unknown", "cancelled", "superseded", "bounced", "dropped",
+        "complained", "dead",
+    )
+)  # fmt: skip
 OLD_SUBSCRIBER_STATES = "state IN ('pending', 'active', 'unsubscribed')"
 SUBSCRIBER_STATES = "state IN ('pending', 'active', 'unsubscribed', 'disabled', 'erased')"
 ENDPOINTS = "ck_subscribers_only_endpoints_have_an_address"
@@ -214,7 +245,7 @@ def _remake(table: str, replacements: Mapping[str, str]) -> None:
     made = connection.execute(
         sa.text("SELECT type, sql FROM sqlite_master WHERE tbl_name = :table AND sql IS NOT NULL"), {"table": table}
     ).all()
-    (statement,) = (sql for kind, sql in made if kind == "table")
+    (statement,) = (" ".join(sql.split()) for kind, sql in made if kind == "table")
     for before, after in replacements.items():
         if before not in statement:
             raise RuntimeError(f"{table} is not as the earlier migrations left it: {before} is missing")

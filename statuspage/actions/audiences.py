@@ -2,7 +2,20 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, null, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    literal_column,
+    null,
+    or_,
+    select,
+    union_all,
+)
 
 from statuspage.db import db
 from statuspage.delivery.outbox import ENDPOINT_LANE, INCIDENT_LANE, Audience, Recipients
@@ -10,6 +23,7 @@ from statuspage.models import (
     Announcement,
     Customer,
     CustomerComponent,
+    Delivery,
     IncidentComponent,
     IncidentFollow,
     Subscriber,
@@ -24,7 +38,7 @@ def audience(announcement: Announcement) -> Audience:
     if announcement.kind == "component_change":
         return Audience(_active_ids(), _told_of_change(announcement.subject_id, announcement.incident_id))
     chosen = (announcement.detail or {}).get("audience", AUDIENCES)
-    return _audience(announcement.audience, announcement.incident_id, chosen)
+    return _audience(announcement.audience, announcement.incident_id, chosen, announcement.id)
 
 
 def reach(incident_id: str, audience: str, chosen: Collection[str] = AUDIENCES) -> int:
@@ -36,8 +50,14 @@ def reach(incident_id: str, audience: str, chosen: Collection[str] = AUDIENCES) 
     return db.session.execute(select(func.count()).select_from(recipients)).scalar_one()
 
 
-def _audience(audience: str, incident_id: str | None, chosen: Collection[str]) -> Audience:
-    """Return who hears of an incident: by every method from an update, by mail alone from a document."""
+def _audience(
+    audience: str, incident_id: str | None, chosen: Collection[str], announcement_id: int | None = None
+) -> Audience:
+    """Return who hears of an incident: by every method from an update, by mail alone from a document.
+
+    Who has a delivery of the announcement already gets none in another part:
+    not even somebody who subscribes or unsubscribes between two chunks.
+    """
     wanted = _wants(SubscriptionKind.INCIDENTS, _affected(incident_id), incident_id)
     if audience == "subscribers":
         return Audience(_active_ids(), _subscribers(wanted))
@@ -49,20 +69,22 @@ def _audience(audience: str, incident_id: str | None, chosen: Collection[str]) -
     if SUBSCRIBERS not in chosen:
         return Audience(select(Customer.id), _customers(incident_id))
     candidates = union_all(_active_ids(), select(Customer.id)).subquery()
-    told_already = (
-        exists()
-        .where(Subscriber.email_key == Customer.email_key, Subscriber.state == Subscriber.ACTIVE, by_mail)
-        .correlate(Customer)
-    )
-    found = union_all(_subscribers(by_mail), _customers(incident_id).where(~told_already)).subquery()
+    subscribers = _subscribers(and_(by_mail, ~_has_delivery(Customer, Subscriber, announcement_id)))
+    wanting = exists().where(Subscriber.email_key == Customer.email_key, _IS_ACTIVE, by_mail).correlate(Customer)
+    customers = _customers(incident_id).where(~wanting, ~_has_delivery(Subscriber, Customer, announcement_id))
+    found = union_all(subscribers, customers).subquery()
     return Audience(
         select(candidates.c.id),
         select(found.c.id, found.c.address, found.c.lane, found.c.subscriber_id, found.c.customer_id),
     )
 
 
+# Written out, not bound: else SQLite can't tell that the index of the active ones will do.
+_IS_ACTIVE: ColumnElement[bool] = Subscriber.state == literal_column(f"'{Subscriber.ACTIVE}'")
+
+
 def _active_ids() -> Select[str]:
-    return select(Subscriber.id).where(Subscriber.state == Subscriber.ACTIVE)
+    return select(Subscriber.id).where(_IS_ACTIVE)
 
 
 def _affected(incident_id: str | None) -> Select[str]:
@@ -110,33 +132,30 @@ def _subscribers(wanted: ColumnElement[bool]) -> Recipients:
         case((by_mail, INCIDENT_LANE), else_=ENDPOINT_LANE).label("lane"),
         Subscriber.id.label("subscriber_id"),
         null().label("customer_id"),
-    ).where(Subscriber.state == Subscriber.ACTIVE, wanted)
+    ).where(_IS_ACTIVE, wanted)
 
 
 def _customers(incident_id: str | None) -> Recipients:
-    """Customers that use an affected component.
-
-    Who was a subscriber once is written to in that spelling of the address:
-    so the deliveries' unique key keeps it to one mail even for somebody who
-    unsubscribes between two chunks. The spelling of a sign-up that nobody
-    confirmed counts for nothing.
-    """
+    """Return the customers that use an affected component."""
     uses_affected = exists().where(
         CustomerComponent.customer_id == Customer.id, CustomerComponent.component_id.in_(_affected(incident_id))
     )
-    confirmed_once = and_(
-        Subscriber.email_key == Customer.email_key,
-        Subscriber.method == SubscriptionMethod.EMAIL,
-        Subscriber.state != Subscriber.PENDING,
-    )
+    return select(
+        Customer.id,
+        Customer.email.label("address"),
+        literal(INCIDENT_LANE).label("lane"),
+        null().label("subscriber_id"),
+        Customer.id.label("customer_id"),
+    ).where(uses_affected)
+
+
+def _has_delivery(
+    there: type[Subscriber] | type[Customer], person: type[Subscriber] | type[Customer], announcement_id: int | None
+) -> ColumnElement[bool]:
+    """Whether this person's address is on the announcement's list already, in the other part of it."""
+    recipient = Delivery.subscriber_id if there is Subscriber else Delivery.customer_id
     return (
-        select(
-            Customer.id,
-            func.coalesce(Subscriber.email, Customer.email).label("address"),
-            literal(INCIDENT_LANE).label("lane"),
-            null().label("subscriber_id"),
-            Customer.id.label("customer_id"),
-        )
-        .outerjoin(Subscriber, confirmed_once)
-        .where(uses_affected)
+        exists()
+        .where(there.email_key == person.email_key, recipient == there.id, Delivery.announcement_id == announcement_id)
+        .correlate(person)
     )

@@ -7,17 +7,22 @@ that went missing, ``cancelled`` when its recipient is gone, ``dead`` for good.
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
+    Row,
     Select,
     Subquery,
+    UnaryExpression,
     and_,
     bindparam,
+    exists,
     func,
     literal,
+    literal_column,
+    not_,
     or_,
     select,
     text,
@@ -28,8 +33,17 @@ from sqlalchemy.orm import Session
 
 from statuspage.db import UtcDateTime, db, transaction
 from statuspage.delivery.transport import Outcome, Receipt
-from statuspage.models import Announcement, Channel, Customer, Delivery, Incident, Subscriber
-from statuspage.rules.vocabulary import ComponentState, Visibility
+from statuspage.models import (
+    Announcement,
+    Channel,
+    Customer,
+    Delivery,
+    Incident,
+    Subscriber,
+    Suppression,
+    new_id,
+)
+from statuspage.rules.vocabulary import ComponentState, SubscriptionMethod, Visibility
 
 SECURITY_LANE = 0
 INCIDENT_LANE = 1
@@ -38,8 +52,12 @@ ENDPOINT_LANE = 3
 
 # Other writers wait no longer than one of these takes: 130 ms at most on SQLite.
 EXPANSION_CHUNK = 10_000
+# And come to their turn in between: SQLite's waiting writers look again only now and then.
+EXPANSION_PAUSE_SECONDS = 0.005
 # Longer than any hand-over of one batch may take.
 LEASE = timedelta(seconds=120)
+# An update that waited this long is not worth sending once a newer one is there.
+SUPERSEDED_AFTER = timedelta(minutes=30)
 # How long events of the provider may take to tell whether an unknown one was taken.
 UNKNOWN_WAIT = timedelta(seconds=120)
 # With the back-off about five hours: greylisting passes in minutes, and who wants yesterday's update?
@@ -70,28 +88,28 @@ class Audience:
     """Those who are."""
 
 
-@dataclass(frozen=True)
-class Claimed:
+class Claimed(NamedTuple):
     """One delivery that this worker may hand over now."""
 
     id: int
     address: str
     subscriber_id: str | None
+    customer_id: str | None
     attempts: int
-    customer_id: str | None = None
 
 
 @dataclass(frozen=True)
 class Batch:
     """Claimed deliveries of one announcement: all to customers, or none of them."""
 
+    id: str
     announcement: Announcement
     deliveries: tuple[Claimed, ...]
 
     @property
     def is_to_customers(self) -> bool:
         """Whether its mail is the one for people who never signed up."""
-        return any(each.customer_id is not None for each in self.deliveries)
+        return bool(self.deliveries) and self.deliveries[0].customer_id is not None
 
 
 def announce_to_subscribers(session: Session, kind: str, subject_id: str, incident: Incident, now: datetime) -> None:
@@ -292,10 +310,12 @@ def _insert_deliveries(session: Session, announcement: Announcement, found: Subq
 def claim(owner: str, limit: int, now: datetime) -> Batch | None:
     """Take up to ``limit`` due mails of one announcement for this worker; None if none is due.
 
-    The lease is committed before anything is sent. Deliveries whose recipient
-    has gone since are cancelled here, at the last moment.
+    Mail to one person comes first, then the newest announcement. The lease
+    and who belongs to the batch are committed before anything is sent.
+    Deliveries whose recipient has gone since are cancelled here, at the last
+    moment; the batch may be empty then.
     """
-    return _claim(and_(_due(now), Delivery.lane <= INCIDENT_LANE), owner, limit, now)
+    return _claim((SECURITY_LANE, INCIDENT_LANE), (), owner, limit, now)
 
 
 def claim_for_channel(owner: str, busy: Collection[str], now: datetime) -> Batch | None:
@@ -304,8 +324,7 @@ def claim_for_channel(owner: str, busy: Collection[str], now: datetime) -> Batch
     Leased like mail, and apart from it: neither waits for the other. The
     batch is empty if the note was cancelled, for its channel was removed.
     """
-    due = and_(_due(now), Delivery.lane == CHANNEL_LANE, Delivery.address.not_in(busy))
-    return _claim(due, owner, 1, now)
+    return _claim((CHANNEL_LANE,), busy, owner, 1, now)
 
 
 def claim_for_endpoint(owner: str, busy: Collection[str], limit: int, now: datetime) -> Batch | None:
@@ -313,88 +332,163 @@ def claim_for_endpoint(owner: str, busy: Collection[str], limit: int, now: datet
 
     An endpoint is named by its subscriber's id, which is the delivery's address.
     """
-    due = and_(_due(now), Delivery.lane == ENDPOINT_LANE, Delivery.address.not_in(busy))
-    return _claim(due, owner, limit, now)
+    return _claim((ENDPOINT_LANE,), busy, owner, limit, now)
 
 
-def _claim(due: ColumnElement[bool], owner: str, limit: int, now: datetime) -> Batch | None:
-    if not _anything_to_do(due, now):
+def _claim(lanes: Sequence[int], busy: Collection[str], owner: str, limit: int, now: datetime) -> Batch | None:
+    if not _anything_to_do(lanes, busy, now):
         return None
     with transaction(now) as session:
         _sweep(session, now)
-        first = session.scalar(
-            select(Delivery.announcement_id).where(due).order_by(Delivery.lane, Delivery.id).limit(1)
-        )
-        if first is None:
+        found = _first(session, lanes, busy, now)
+        if found is None:
             return None
-        rows = session.scalars(
-            select(Delivery)
-            # Plus nothing: so the index of what is due is walked in its order up to the limit, instead of
-            # sorting the whole announcement for every batch.
-            .where(due, Delivery.announcement_id + 0 == first)
-            .order_by(Delivery.lane, Delivery.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        ).all()
-        # Customers' mail reads differently: what comes after the first change of kind waits for the next batch.
-        rows = [row for row in rows if (row.customer_id is None) == (rows[0].customer_id is None)]
-        announcement = session.get_one(Announcement, first)
-        gone = _gone(session, announcement, rows)
-        for row in rows:
-            if row.lane == CHANNEL_LANE and announcement.created_at + CHANNEL_STALE_AFTER < now:
-                row.state, row.settled_at, row.error = Delivery.DEAD, now, STALE
-            elif row.id in gone:
-                row.state, row.settled_at = Delivery.CANCELLED, now
-            else:
-                row.state, row.lease_owner, row.lease_until = Delivery.LEASED, owner, now + LEASE
-                row.attempts += 1
-        session.flush()
-        taken = tuple(
-            Claimed(row.id, row.address, row.subscriber_id, row.attempts, row.customer_id)
-            for row in rows
-            if row.state == Delivery.LEASED
+        announcement_id, lane, customer_id = found
+        announcement = session.get_one(Announcement, announcement_id)
+        # Plus nothing: so the index of what is due is walked in its order up to the limit, instead of
+        # sorting the whole announcement for every batch.
+        due = and_(
+            _due(lane, busy, now),
+            Delivery.announcement_id + 0 == announcement_id,
+            # Customers' mail reads differently.
+            Delivery.customer_id.is_(None) if customer_id is None else Delivery.customer_id.is_not(None),
         )
+        batch = Batch(new_id(), announcement, ())
+        if not _end_as_outdated(session, announcement, due, now):
+            taken = _lease(session, due, lane, batch.id, owner, limit, now)
+            gone = _cancel_gone(session, batch, now)
+            batch = Batch(batch.id, announcement, tuple(each for each in taken if each.id not in gone))
+        session.flush()
         session.expunge(announcement)
-        return Batch(announcement, taken)
+        return batch
 
 
-def _due(now: datetime) -> ColumnElement[bool]:
+def _due(lane: int, busy: Collection[str], now: datetime) -> ColumnElement[bool]:
     # Written out, not bound: with parameters SQLite can't tell that the index of what is due will do,
     # and would read every delivery ever made, each second.
     waiting: BindParameter[Any] = bindparam(
         "waiting", (Delivery.QUEUED, Delivery.UNKNOWN), expanding=True, literal_execute=True
     )
-    return and_(Delivery.state.in_(waiting), Delivery.not_before <= now)
+    due = and_(Delivery.state.in_(waiting), Delivery.lane == lane, Delivery.not_before <= now)
+    return and_(due, Delivery.address.not_in(busy)) if busy else due
 
 
-def _anything_to_do(due: ColumnElement[bool], now: datetime) -> bool:
+def _order(lane: int) -> UnaryExpression[int]:
+    # What is newest is worth most; notes, posts and personal mail keep their order.
+    return Delivery.id.desc() if lane == INCIDENT_LANE else Delivery.id.asc()
+
+
+def _first(
+    session: Session, lanes: Sequence[int], busy: Collection[str], now: datetime
+) -> Row[int, int, str | None] | None:
+    """Return announcement, lane and customer of what is due first."""
+    for lane in lanes:
+        query = select(Delivery.announcement_id, Delivery.lane, Delivery.customer_id)
+        found = session.execute(query.where(_due(lane, busy, now)).order_by(_order(lane)).limit(1)).first()
+        if found is not None:
+            return found
+    return None
+
+
+def _anything_to_do(lanes: Sequence[int], busy: Collection[str], now: datetime) -> bool:
     """Look without taking the write lock: a worker with nothing to do disturbs nobody."""
     session = db.session()
     session.rollback()
-    lapsed = and_(Delivery.state == Delivery.LEASED, Delivery.lease_until < now)
-    return any(session.scalar(select(Delivery.id).where(found).limit(1)) is not None for found in (due, lapsed))
+    if _first(session, lanes, busy, now) is not None:
+        return True
+    lapsed = and_(_IS_LEASED, Delivery.lease_until < now, Delivery.lane.in_(lanes))
+    return session.scalar(select(Delivery.id).where(lapsed).limit(1)) is not None
 
 
-def _gone(session: Session, announcement: Announcement, rows: Sequence[Delivery]) -> set[int]:
-    """Ids of the deliveries whose channel or customer was removed, or whose subscriber does not want this any more."""
+_IS_LEASED: ColumnElement[bool] = Delivery.state == literal_column(f"'{Delivery.LEASED}'")
+
+
+def _end_as_outdated(session: Session, announcement: Announcement, due: ColumnElement[bool], now: datetime) -> bool:
+    """End deliveries that came too late to be of use, and tell whether they did."""
+    values: dict[str, Any] = {"settled_at": now}
+    if announcement.audience == "channel" and announcement.created_at + CHANNEL_STALE_AFTER < now:
+        values |= {"state": Delivery.DEAD, "error": STALE}
+    elif _is_overtaken(session, announcement, now):
+        values |= {"state": Delivery.SUPERSEDED}
+    else:
+        return False
+    some = select(Delivery.id).where(due).limit(EXPANSION_CHUNK).with_for_update(skip_locked=True).cte("some")
+    session.execute(update(Delivery).where(Delivery.id.in_(select(some.c.id))).values(values), **_NO_SYNC)
+    return True
+
+
+def _is_overtaken(session: Session, announcement: Announcement, now: datetime) -> bool:
+    """Whether it is an update that waited long, while a newer one of the same incident is on its way."""
+    if announcement.kind != "incident_update" or announcement.created_at + SUPERSEDED_AFTER > now:
+        return False
+    newer = select(Announcement.id).where(
+        Announcement.incident_id == announcement.incident_id,
+        Announcement.kind == announcement.kind,
+        Announcement.id > announcement.id,
+        Announcement.cancelled_at.is_(None),
+    )
+    return session.scalar(newer.limit(1)) is not None
+
+
+def _lease(
+    session: Session, due: ColumnElement[bool], lane: int, batch: str, owner: str, limit: int, now: datetime
+) -> list[Claimed]:
+    chosen = select(Delivery.id).where(due).order_by(_order(lane)).limit(limit).with_for_update(skip_locked=True)
+    made = chosen.cte("chosen")
+    leased = session.execute(
+        update(Delivery)
+        .where(Delivery.id.in_(select(made.c.id)))
+        .values(
+            state=Delivery.LEASED,
+            batch=batch,
+            lease_owner=owner,
+            lease_until=now + LEASE,
+            attempts=Delivery.attempts + 1,
+        )
+        .returning(
+            Delivery.id, Delivery.address, Delivery.subscriber_id, Delivery.customer_id, Delivery.attempts
+        ),
+        **_NO_SYNC,
+    )  # fmt: skip
+    return [Claimed._make(row) for row in leased]
+
+
+# Nothing of these rows is held in the session.
+_NO_SYNC: dict[str, Any] = {"execution_options": {"synchronize_session": False}}
+
+
+def _cancel_gone(session: Session, batch: Batch, now: datetime) -> set[int]:
+    """Cancel what the recipient does not want any more, or must not get; return the ids."""
+    unwanted = (
+        update(Delivery)
+        .where(Delivery.batch == batch.id, _IS_LEASED, not_(_is_wanted(batch.announcement)))
+        .values(state=Delivery.CANCELLED, settled_at=now, lease_until=None)
+        .returning(Delivery.id)
+    )
+    return set(session.scalars(unwanted, **_NO_SYNC))
+
+
+def _is_wanted(announcement: Announcement) -> ColumnElement[bool]:
     if announcement.audience == "channel":
-        channels = select(Channel.id).where(Channel.id.in_([row.address for row in rows]), Channel.removed_at.is_(None))
-        there = set(session.scalars(channels))
-        return {row.id for row in rows if row.address not in there}
-    # Active ones want it, and pending ones their confirmation.
-    state = Subscriber.PENDING if announcement.kind == "confirm_subscription" else Subscriber.ACTIVE
-    ids = [row.subscriber_id for row in rows if row.subscriber_id is not None]
-    there = set(session.scalars(select(Subscriber.id).where(Subscriber.id.in_(ids), Subscriber.state == state)))
-    ids = [row.customer_id for row in rows if row.customer_id is not None]
-    if ids:
-        there |= set(session.scalars(select(Customer.id).where(Customer.id.in_(ids))))
-    to_one_address = announcement.audience not in ("subscribers", "customers")
-    return {row.id for row in rows if not _is_wanted(row, there, to_one_address)}
+        return exists().where(Channel.id == Delivery.address, Channel.removed_at.is_(None))
+    if announcement.audience == "address":
+        # Mail to one person of the team has no subscriber; of those who have one, it is about their subscription.
+        needed = Subscriber.state == Subscriber.PENDING
+        if announcement.kind != "confirm_subscription":
+            needed = Subscriber.state != Subscriber.ERASED
+        complained = _is_suppressed(Subscriber, Suppression.reason == Suppression.COMPLAINT)
+        to_subscriber = exists().where(Subscriber.id == Delivery.subscriber_id, needed, not_(complained))
+        return or_(Delivery.subscriber_id.is_(None), to_subscriber)
+    suppressed = and_(Subscriber.method == SubscriptionMethod.EMAIL, _is_suppressed(Subscriber))
+    subscriber = exists().where(
+        Subscriber.id == Delivery.subscriber_id, Subscriber.state == Subscriber.ACTIVE, not_(suppressed)
+    )
+    customer = exists().where(Customer.id == Delivery.customer_id, not_(_is_suppressed(Customer)))
+    return or_(subscriber, customer)
 
 
-def _is_wanted(row: Delivery, there: set[str], to_one_address: bool) -> bool:
-    recipient = row.subscriber_id or row.customer_id
-    return recipient in there if recipient else to_one_address
+def _is_suppressed(person: type[Subscriber] | type[Customer], *reasons: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(Suppression.address_key == person.email_key, *reasons)
 
 
 def settle(owner: str, receipts: Sequence[Receipt], now: datetime) -> None:
@@ -403,21 +497,27 @@ def settle(owner: str, receipts: Sequence[Receipt], now: datetime) -> None:
     An answer that comes after the lease ran out still counts where it is
     certain: it spares the recipient a second copy.
     """
+    submitted = [receipt.delivery_id for receipt in receipts if receipt.outcome is Outcome.SUBMITTED]
+    others = {receipt.delivery_id: receipt for receipt in receipts if receipt.outcome is not Outcome.SUBMITTED}
     with transaction(now) as session:
-        by_id = {receipt.delivery_id: receipt for receipt in receipts}
-        rows = session.scalars(
-            select(Delivery)
-            .where(
-                Delivery.id.in_(by_id),
-                Delivery.state.in_((Delivery.LEASED, Delivery.UNKNOWN)),
-                Delivery.lease_owner == owner,
+        if submitted:
+            session.execute(
+                update(Delivery)
+                .where(_is_mine(submitted, owner))
+                .values(state=Delivery.SUBMITTED, settled_at=now, lease_until=None, error=""),
+                **_NO_SYNC,
             )
-            .with_for_update()
-        )
-        for row in rows:
-            receipt = by_id[row.id]
-            if row.state == Delivery.LEASED or receipt.outcome in (Outcome.SUBMITTED, Outcome.REFUSED):
-                _settle(row, receipt, now)
+        if others:
+            for row in session.scalars(select(Delivery).where(_is_mine(list(others), owner)).with_for_update()):
+                receipt = others[row.id]
+                if row.state == Delivery.LEASED or receipt.outcome is Outcome.REFUSED:
+                    _settle(row, receipt, now)
+
+
+def _is_mine(ids: Sequence[int], owner: str) -> ColumnElement[bool]:
+    return and_(
+        Delivery.id.in_(ids), Delivery.state.in_((Delivery.LEASED, Delivery.UNKNOWN)), Delivery.lease_owner == owner
+    )
 
 
 def release(owner: str, batch: Batch, until: datetime, now: datetime) -> None:
@@ -425,21 +525,16 @@ def release(owner: str, batch: Batch, until: datetime, now: datetime) -> None:
     with transaction(now) as session:
         session.execute(
             update(Delivery)
-            .where(
-                Delivery.id.in_([each.id for each in batch.deliveries]),
-                Delivery.state == Delivery.LEASED,
-                Delivery.lease_owner == owner,
-            )
-            .values(state=Delivery.QUEUED, attempts=Delivery.attempts - 1, not_before=until, lease_until=None)
+            .where(Delivery.batch == batch.id, _IS_LEASED, Delivery.lease_owner == owner)
+            .values(state=Delivery.QUEUED, attempts=Delivery.attempts - 1, not_before=until, lease_until=None),
+            **_NO_SYNC,
         )
 
 
 def _sweep(session: Session, now: datetime) -> None:
     """Take back what a worker that ended had leased: it may have been handed over, or not."""
     lapsed = session.scalars(
-        select(Delivery)
-        .where(Delivery.state == Delivery.LEASED, Delivery.lease_until < now)
-        .with_for_update(skip_locked=True)
+        select(Delivery).where(_IS_LEASED, Delivery.lease_until < now).with_for_update(skip_locked=True)
     )
     for row in lapsed:
         _settle(row, Receipt(row.id, Outcome.UNKNOWN, CRASHED), now)
@@ -448,9 +543,7 @@ def _sweep(session: Session, now: datetime) -> None:
 def _settle(row: Delivery, receipt: Receipt, now: datetime) -> None:
     to_channel = row.lane == CHANNEL_LANE
     row.error, row.lease_until = receipt.error[:500], None
-    if receipt.outcome is Outcome.SUBMITTED:
-        row.state, row.settled_at = Delivery.SUBMITTED, now
-    elif receipt.outcome is Outcome.UNKNOWN and not row.was_unknown:
+    if receipt.outcome is Outcome.UNKNOWN and not row.was_unknown:
         row.state, row.was_unknown = Delivery.UNKNOWN, True
         row.not_before = now + (CHANNEL_UNKNOWN_WAIT if to_channel else UNKNOWN_WAIT)
     elif receipt.outcome is Outcome.UNKNOWN:
