@@ -6,6 +6,7 @@ import secrets
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -14,11 +15,12 @@ from flask import Flask
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from statuspage import clock
-from statuspage.actions import aftermath, audiences, escalation
+from statuspage.actions import aftermath, audiences, escalation, mail_provider
 from statuspage.db import db, transaction
 from statuspage.delivery import chat, composition, outbox
+from statuspage.delivery.handover import Handovers
 from statuspage.delivery.providers import transport_for
-from statuspage.delivery.transport import ChannelDown, Outcome, Receipt, Transport
+from statuspage.delivery.transport import ChannelDown, Message, Outcome, Receipt, Transport
 from statuspage.models import Channel, Heartbeat
 from statuspage.settings import Settings
 from statuspage.site import publisher
@@ -28,10 +30,13 @@ log = logging.getLogger(__name__)
 Key = TypeVar("Key", str, int)
 
 IDLE_SECONDS = 1.0
+# The clocks are looked at in between, however much mail there is.
+MAIL_SECONDS_A_TICK = 0.5
+# A stopping worker is killed after 25 s (supervisor.py).
+FINISH_SECONDS = 20.0
 HEARTBEAT_EVERY = timedelta(seconds=5)
 # With the database away every tick is a failure to log: fewer and fewer of them.
 LONGEST_PAUSE_SECONDS = 30.0
-# While a provider answers nothing certain, one mail at a time asks whether it is well again.
 FIRST_PROBE_AFTER = timedelta(seconds=10)
 LONGEST_PROBE_PAUSE = timedelta(minutes=10)
 # A mail that can't be written fails the same way each time: three tries tell.
@@ -45,8 +50,12 @@ class Worker:
         self._settings = settings
         self._transport = transport
         self._owner = f"{socket.gethostname()[:20]}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._channel_down_until: datetime | None = None
+        self._handovers = Handovers(transport)
+        self._latest_mail: tuple[tuple[int, bool], Message] | None = None
+        self._mail_stopped_until: datetime | None = None
         self._uncertain_batches = 0
+        # Another worker may have stopped it, and ended since.
+        self._told_of_stop = True
         self._posts = chat.Posts()
         self._beat_at: datetime | None = None
         self.failed_ticks = 0
@@ -88,49 +97,96 @@ class Worker:
         return len(due) == escalation.AT_ONCE
 
     def _expand(self, now: datetime) -> bool:
-        return outbox.expand(audiences.audience, now)
+        there_was_one = outbox.expand(audiences.audience, now)
+        if there_was_one:
+            time.sleep(outbox.EXPANSION_PAUSE_SECONDS)
+        return there_was_one
 
     def _deliver(self, now: datetime) -> bool:
-        if self._channel_down_until is not None and now < self._channel_down_until:
-            return False
-        batch = outbox.claim(self._owner, 1 if self._uncertain_batches else self._transport.batch_size, now)
-        if batch is None:
-            return False
-        if batch.deliveries:
-            self._hand_over(batch, now)
-        return True
+        """Keep the provider busy for a while: what is answered is settled while the next batches are on their way."""
+        self._take_answers(0, now)
+        more = False
+        end = time.monotonic() + MAIL_SECONDS_A_TICK
+        while time.monotonic() < end:
+            started = self._start_batches(now)
+            more |= started
+            # No transaction is open while the network is waited for.
+            db.session.rollback()
+            left = max(0.0, end - time.monotonic())
+            if not self._take_answers(left, now) and not started:
+                break
+        return more or self._handovers.count > 0
+
+    def _start_batches(self, now: datetime) -> bool:
+        """Claim and hand over as many batches as may be on their way; tell whether there were any."""
+        started = False
+        # While a provider answers nothing certain, one mail at a time asks whether it is well again.
+        at_once, size = (
+            (1, 1) if self._uncertain_batches else (self._transport.batches_at_once, self._transport.batch_size)
+        )
+        while self._handovers.count < at_once and not self._is_mail_stopped(now):
+            batch = outbox.claim(self._owner, size, now)
+            if batch is None:
+                break
+            started = True
+            if batch.deliveries:
+                self._hand_over(batch, now)
+        return started
+
+    def _is_mail_stopped(self, now: datetime) -> bool:
+        return self._mail_stopped_until is not None and now < self._mail_stopped_until
 
     def _hand_over(self, batch: outbox.Batch, now: datetime) -> None:
         try:
-            message = composition.compose(batch.announcement, self._settings, batch.is_to_customers)
-            recipients = [composition.recipient(batch.announcement, each, self._settings) for each in batch.deliveries]
+            message = self._composed(batch)
+            recipients = composition.recipients(batch, self._settings)
         except Exception as error:  # A poisoned announcement must not hold up the others.
             log.exception("announcement %s can't be written as a mail", batch.announcement.id)
             db.session.rollback()
             outbox.settle(self._owner, [_unwritten(each, "mail", error) for each in batch.deliveries], now)
             return
-        # No transaction is open while the network is waited for.
-        db.session.rollback()
-        try:
-            receipts = self._transport.deliver(message, recipients)
-        except ChannelDown as down:
-            self._channel_down_until = now + timedelta(seconds=down.retry_after)
-            log.warning("mail waits for %.0f s: %s", down.retry_after, down)
-            outbox.release(self._owner, batch, self._channel_down_until, now)
-            return
-        outbox.settle(self._owner, receipts, now)
-        self._watch_provider(receipts, now)
+        self._handovers.start(batch, message, recipients)
+
+    def _composed(self, batch: outbox.Batch) -> Message:
+        """Return the mail of a batch's announcement, written once for all its batches."""
+        key = (batch.announcement.id, batch.is_to_customers)
+        if self._latest_mail is None or self._latest_mail[0] != key:
+            message = composition.compose(batch.announcement, self._settings, batch.is_to_customers)
+            self._latest_mail = (key, message)
+        return self._latest_mail[1]
+
+    def _take_answers(self, seconds: float, now: datetime) -> bool:
+        answers = self._handovers.collect(seconds)
+        for answer in answers:
+            if answer.down is not None:
+                self._stop_mail(answer.batch, answer.down, now)
+                continue
+            outbox.settle(self._owner, answer.receipts, now)
+            self._watch_provider(answer.receipts, now)
+        return bool(answers)
+
+    def _stop_mail(self, batch: outbox.Batch, down: ChannelDown, now: datetime) -> None:
+        self._mail_stopped_until = now + timedelta(seconds=down.retry_after)
+        log.warning("mail waits for %.0f s: %s", down.retry_after, down)
+        outbox.release(self._owner, batch, self._mail_stopped_until, now)
+        mail_provider.stop(str(down), down.needs_person, self._mail_stopped_until, now)
+        self._told_of_stop = True
 
     def _watch_provider(self, receipts: Sequence[Receipt], now: datetime) -> None:
         """Leave a provider alone that tells nothing certain about any mail; ask again with a single one."""
         outcomes = {receipt.outcome for receipt in receipts} - {Outcome.UNTRIED}
         if outcomes != {Outcome.UNKNOWN}:
             self._uncertain_batches = 0
+            if outcomes and self._told_of_stop:
+                mail_provider.resume(now)
+                self._told_of_stop = False
             return
         pause = min(FIRST_PROBE_AFTER * 2 ** min(self._uncertain_batches, 6), LONGEST_PROBE_PAUSE)
         self._uncertain_batches += 1
-        self._channel_down_until = now + pause
+        self._mail_stopped_until = now + pause
         log.warning("mail waits for %.0f s: %s", pause.total_seconds(), receipts[0].error)
+        mail_provider.stop(receipts[0].error, False, self._mail_stopped_until, now)
+        self._told_of_stop = True
 
     def _deliver_to_channels(self, now: datetime) -> bool:
         """Begin to post what is due and settle what was answered; a hook that hangs is left to a later tick."""
@@ -168,8 +224,15 @@ class Worker:
             outbox.settle(self._owner, receipts, now)
 
     def finish(self, now: datetime) -> None:
-        """Wait for the notes that are on their way, and settle them; the worker is about to end."""
+        """Wait for the mails and notes that are on their way, and settle them; the worker is about to end."""
+        self._guarded(self._finish_mail, now)
         self._guarded(self._finish_posts, now)
+
+    def _finish_mail(self, now: datetime) -> bool:
+        end = time.monotonic() + FINISH_SECONDS
+        while self._handovers.count and time.monotonic() < end:
+            self._take_answers(end - time.monotonic(), now)
+        return False
 
     def _finish_posts(self, now: datetime) -> bool:
         self._settle_posts(chat.TOTAL_SECONDS, now)

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from sqlalchemy import select
 
 from statuspage.db import db
-from statuspage.delivery.outbox import Claimed
+from statuspage.delivery.outbox import Batch, Claimed
 from statuspage.delivery.transport import Message, Note, Recipient
 from statuspage.links import Purpose, make_token
 from statuspage.models import Account, Announcement, Channel, Document, InternalUpdate, Page, Update
@@ -83,6 +83,11 @@ def compose(announcement: Announcement, settings: Settings, for_customers: bool 
     return _render(announcement.kind, values, headers)
 
 
+def recipients(batch: Batch, settings: Settings) -> list[Recipient]:
+    """Return the recipients of a batch, each with the values of its marks."""
+    return [recipient(batch.announcement, each, settings) for each in batch.deliveries]
+
+
 def recipient(announcement: Announcement, delivery: Claimed, settings: Settings) -> Recipient:
     """Return the recipient of a delivery, with the values of its marks."""
     if announcement.kind not in ("incident_update", "document"):
@@ -100,6 +105,13 @@ def note(announcement: Announcement, settings: Settings) -> Note:
         return _internal_update(announcement, settings)
     if announcement.kind == "channel_test":
         return _channel_test(announcement, settings)
+    if announcement.kind == "mail_stopped":
+        return Note(
+            title="No mail leaves",
+            text=f"The mail provider refuses what we send: {(announcement.detail or {})['reason']}",
+            url=f"{settings.public_url}/console/",
+            url_label="Open the console",
+        )
     # A nudge carries its own words: they were true when it was decided.
     detail = {"nudge": announcement.detail or {}}[announcement.kind]
     return Note(

@@ -12,6 +12,7 @@ class FileTransport:
     """Writes each mail as an ``.eml`` file; the same delivery again overwrites its own."""
 
     batch_size = 200
+    batches_at_once = 1
 
     def __init__(self, folder: Path, mail_from: str) -> None:
         self._folder = folder

@@ -462,7 +462,7 @@ def _cancel_gone(session: Session, batch: Batch, now: datetime) -> set[int]:
     unwanted = (
         update(Delivery)
         .where(Delivery.batch == batch.id, _IS_LEASED, not_(_is_wanted(batch.announcement)))
-        .values(state=Delivery.CANCELLED, settled_at=now, lease_until=None)
+        .values(state=Delivery.CANCELLED, settled_at=now, lease_until=None, attempts=Delivery.attempts - 1)
         .returning(Delivery.id)
     )
     return set(session.scalars(unwanted, **_NO_SYNC))

@@ -21,6 +21,7 @@ class SmtpTransport:
     """Hands mails over one by one in sessions of up to a hundred."""
 
     batch_size = 50
+    batches_at_once = 1
 
     def __init__(self, server: SmtpServer, mail_from: str) -> None:
         self._server = server

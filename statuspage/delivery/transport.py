@@ -71,10 +71,12 @@ class Receipt:
 class ChannelDown(Exception):
     """The provider takes nothing just now; nobody was handed anything by this call."""
 
-    def __init__(self, reason: str, retry_after: float) -> None:
+    def __init__(self, reason: str, retry_after: float, *, needs_person: bool = False) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
         """Seconds to leave the provider alone."""
+        self.needs_person = needs_person
+        """Waiting won't help: a key, a sender or an address is wrong."""
 
 
 # A batch ends soon after this, whatever is left of it: a stopping worker is killed after 25 s
@@ -87,6 +89,8 @@ class Transport(Protocol):
 
     batch_size: int
     """As many as it likes to be given at once."""
+    batches_at_once: int
+    """How many batches it may be handing over at the same time."""
 
     def deliver(self, message: Message, recipients: Sequence[Recipient]) -> list[Receipt]:
         """Hand the message over to each recipient; a receipt for each, in any order.

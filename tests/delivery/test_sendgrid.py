@@ -140,7 +140,7 @@ def test_a_provider_that_can_t_be_trusted_is_a_channel_that_is_down(server: Mail
 
 
 def test_a_connection_that_never_opens_is_a_channel_that_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sendgrid_mail, "SOCKET_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(sendgrid_mail, "CONNECT_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         port = listener.getsockname()[1]
         # The kernel's queue is full with these: a further connection gets no answer at all.
