@@ -173,13 +173,17 @@ class _Conversation:
                 self._batch.settle(recipient, Outcome.UNKNOWN, str(error))
             self._give_back(following)
             raise
-        if recipient:
-            self._judge(recipient, code, words)
+        if recipient and code // 100 == 2:
+            self._batch.settle(recipient, Outcome.SUBMITTED)
+        elif recipient:
+            self._refuse(recipient, code, words)
         if code == 421:
             self._give_back(following)
             raise smtplib.SMTPServerDisconnected(_text(words))
 
-    def _begin(self, answers: Iterator[_Answer], recipient: Recipient, content: bytes) -> tuple[bytes, Recipient | None]:
+    def _begin(
+        self, answers: Iterator[_Answer], recipient: Recipient, content: bytes
+    ) -> tuple[bytes, Recipient | None]:
         """Return what is to be written next, and whose mail ends with it."""
         refused = False
         try:
@@ -195,7 +199,7 @@ class _Conversation:
                     # No mail is sent to nobody: one that was invited all the same ends before it begins.
                     return (_END if code == 354 else _RESET), None
                 if code // 100 != good:
-                    self._judge(recipient, code, words)
+                    self._refuse(recipient, code, words)
                     refused = True
                     if code == 421 or code < 400:
                         raise smtplib.SMTPServerDisconnected(_text(words))
@@ -207,13 +211,10 @@ class _Conversation:
             raise
         return (_RESET, None) if refused else (content, recipient)
 
-    def _judge(self, recipient: Recipient, code: int, words: bytes) -> None:
+    def _refuse(self, recipient: Recipient, code: int, words: bytes) -> None:
         """Tell a lasting refusal (5xx) from a passing one (RFC 5321, 4.2.1)."""
-        if code // 100 == 2:
-            self._batch.settle(recipient, Outcome.SUBMITTED)
-        else:
-            outcome = Outcome.REFUSED if code >= 500 else Outcome.LATER
-            self._batch.settle(recipient, outcome, f"{code} {_text(words)}")
+        outcome = Outcome.REFUSED if code >= 500 else Outcome.LATER
+        self._batch.settle(recipient, outcome, f"{code} {_text(words)}")
 
     def _give_back(self, mail: tuple[Recipient, bytes] | None) -> None:
         if mail:
@@ -290,9 +291,7 @@ def connect(server: SmtpServer) -> _Session:
     context = ssl.create_default_context()
     try:
         if server.tls == "implicit":
-            connection: _Session = _EncryptedSession(
-                server.host, server.port, timeout=CONNECT_SECONDS, context=context
-            )
+            connection: _Session = _EncryptedSession(server.host, server.port, timeout=CONNECT_SECONDS, context=context)
         else:
             connection = _Session(server.host, server.port, timeout=CONNECT_SECONDS)
     except OSError as error:

@@ -19,7 +19,9 @@ MARKS = (TOKEN, PERSON)
 LETTERS = st.characters(exclude_categories=["Cs"])
 HEADER_LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\r\n")
 PARTS = st.one_of(
-    st.sampled_from([*MARKS, *MARKS, "\n", "\r\n", "\n.", "\n..\n", "\nFrom ", "  \n", "\t", "=", "=3D", "=\n", "--=_"]),
+    st.sampled_from(
+        [*MARKS, *MARKS, "\n", "\r\n", "\n.", "\n..\n", "\nFrom ", "  \n", "\t", "=", "=3D", "=\n", "--=_"]
+    ),
     st.text(LETTERS, max_size=90),
     st.integers(60, 1200).map(lambda length: "x" * length),
     st.integers(20, 80).map(lambda length: "ü–" * length),
@@ -98,7 +100,9 @@ def test_a_mail_is_made_for_exactly_the_address_that_was_given_or_refused(addres
     assert to.addr_spec == address
 
 
-@pytest.mark.parametrize("value", ["", "a b", "a\r\nBcc: x@example.com", "ä", "<b>", '"', "&", "=?utf-8?q?a?=", "a" * 201])
+@pytest.mark.parametrize(
+    "value", ["", "a b", "a\r\nBcc: x@example.com", "ä", "<b>", '"', "&", "=?utf-8?q?a?=", "a" * 201]
+)
 def test_a_value_that_could_break_a_mail_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="own values"):
         filled(Message("s", TOKEN, TOKEN, {}), token=value)
