@@ -35,20 +35,21 @@ class SmtpSink(asyncio.Protocol):
         self.answer(b"220 sink\r\n")
 
     def data_received(self, data: bytes) -> None:
-        unread, answers = self.unread + data, b""
+        # Whatever has come is answered at once.
+        unread, answers, position = self.unread + data, b"", 0
         while True:
-            head, end, rest = unread.partition(END if self.in_mail else b"\r\n")
-            if not end:
+            end = unread.find(END if self.in_mail else b"\r\n", position)
+            if end < 0:
                 break
-            unread = rest
             if self.in_mail:
                 SmtpSink.taken += 1
                 answers += b"250 taken\r\n"
-                self.in_mail = False
+                position, self.in_mail = end + len(END), False
             else:
-                answers += ANSWERS.get(head[:4].upper(), b"250 fine\r\n")
-                self.in_mail = head[:4].upper() == b"DATA"
-        self.unread = unread
+                command = unread[position : position + 4].upper()
+                answers += ANSWERS.get(command, b"250 fine\r\n")
+                position, self.in_mail = end + 2, command == b"DATA"
+        self.unread = unread[position:]
         self.answer(answers)
 
     def answer(self, answers: bytes) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from email.utils import parseaddr
-from typing import Any
+from typing import Any, NamedTuple
 
 from statuspage.delivery.mime import MailTemplate
 from statuspage.delivery.transport import START_WITHIN_SECONDS, ChannelDown, Message, Outcome, Receipt, Recipient
@@ -36,6 +36,13 @@ _END = b".\r\n"
 _Answer = tuple[int, bytes]
 
 
+class _Mail(NamedTuple):
+    """A mail as it goes over the wire, with the dot at its end."""
+
+    recipient: Recipient
+    content: bytes
+
+
 @dataclass
 class _Batch:
     """What the sessions of one batch share. Lists and deques are safe to change from several threads."""
@@ -53,8 +60,8 @@ class _Batch:
     def settle(self, recipient: Recipient, outcome: Outcome, error: str = "") -> None:
         self.receipts.append(Receipt(recipient.delivery_id, outcome, error))
 
-    def take(self) -> tuple[Recipient, bytes] | None:
-        """Take the next one for whom a mail can be made, and the mail as it goes over the wire."""
+    def take(self) -> _Mail | None:
+        """Take the next one for whom a mail can be made."""
         while self.waiting:
             try:
                 recipient = self.waiting.popleft()
@@ -66,7 +73,7 @@ class _Batch:
                 self.settle(recipient, Outcome.REFUSED, f"no mail can be made for this address: {error}")
                 continue
             # No line of a mail may look like the one dot that ends it (RFC 5321, 4.5.2).
-            return recipient, content.replace(b"\r\n.", b"\r\n..") + _END
+            return _Mail(recipient, content.replace(b"\r\n.", b"\r\n..") + _END)
         return None
 
 
@@ -79,6 +86,10 @@ class SmtpTransport:
         self._server = server
         self._mail_from = mail_from
         self._envelope_from = parseaddr(mail_from)[1]
+        # Once: reading the certificates to trust takes as long as fifty mails.
+        self._tls = None if server.tls == "none" else ssl.create_default_context()
+        # How sessions introduce this machine. The first finds out, which may take a while where names are served badly.
+        self._own_name: str | None = None
 
     def deliver(self, message: Message, recipients: Sequence[Recipient]) -> list[Receipt]:
         """Hand the message over. Raises ChannelDown if the server takes nothing from us."""
@@ -102,9 +113,10 @@ class SmtpTransport:
         """Hand over what waits, in one session after the other; return why the server takes nothing, if so."""
         while batch.waiting and (may_be_late or not batch.is_late):
             try:
-                connection = connect(self._server)
+                connection = connect(self._server, self._tls, self._own_name)
             except ChannelDown as down:
                 return down
+            self._own_name = connection.local_hostname
             try:
                 _Conversation(connection, batch, self._envelope_from).hand_over(may_be_late)
             except ChannelDown as down:
@@ -126,8 +138,9 @@ class _Conversation:
         self._connection = connection
         self._batch = batch
         # A sender who is not plain ASCII is for the server to refuse.
-        self._mail = f"MAIL FROM:<{envelope_from}>\r\n".encode()
+        self._mail_from = f"MAIL FROM:<{envelope_from}>\r\n".encode()
         self._pipelining = connection.has_extn("pipelining")
+        self._next: _Mail | None = None
 
     def hand_over(self, may_be_late: bool) -> None:
         """Hand over what waits, up to what fits into a session.
@@ -136,20 +149,27 @@ class _Conversation:
         the sender is refused.
         """
         ending, ending_for = b"", None
-        for number in range(MAILS_PER_CONNECTION + 1):
-            mail = None
-            if number < MAILS_PER_CONNECTION and ((may_be_late and number == 0) or not self._batch.is_late):
-                mail = self._batch.take()
-            begin = [self._mail, f"RCPT TO:<{mail[0].address}>\r\n".encode(), b"DATA\r\n"] if mail else []
-            answers = self._exchange([ending, *begin] if ending else begin)
-            if ending:
-                self._end(answers, ending_for, mail)
-            if mail is None:
-                break
-            ending, ending_for = self._begin(answers, *mail)
+        try:
+            self._make_next()
+            for number in range(MAILS_PER_CONNECTION + 1):
+                may_begin = number < MAILS_PER_CONNECTION and (may_be_late or not self._batch.is_late)
+                mail = self._next if may_begin else None
+                if mail:
+                    self._next, may_be_late = None, False
+                answers = self._exchange(ending, mail)
+                if ending:
+                    self._end(answers, ending_for, mail)
+                if mail is None:
+                    break
+                ending, ending_for = self._begin(answers, mail)
+        finally:
+            self._give_back(self._next)
 
-    def _exchange(self, commands: list[bytes]) -> Iterator[_Answer]:
+    def _exchange(self, ending: bytes, mail: _Mail | None) -> Iterator[_Answer]:
         """Write commands and yield their answers: all at once where the server allows it, else one by one."""
+        commands = [ending] if ending else []
+        if mail:
+            commands += [self._mail_from, f"RCPT TO:<{mail.recipient.address}>\r\n".encode(), b"DATA\r\n"]
         connection = self._connection
         connection.answer_by = min(time.monotonic() + TIMEOUT_SECONDS, self._batch.answer_by)
         if self._pipelining:
@@ -157,11 +177,11 @@ class _Conversation:
         for command in commands:
             if not self._pipelining:
                 connection.write(command)
+            # While the server is busy.
+            self._make_next()
             yield connection.getreply()
 
-    def _end(
-        self, answers: Iterator[_Answer], recipient: Recipient | None, following: tuple[Recipient, bytes] | None
-    ) -> None:
+    def _end(self, answers: Iterator[_Answer], recipient: Recipient | None, following: _Mail | None) -> None:
         """Settle the mail that was just ended, if there was one: else nobody was to get anything."""
         try:
             code, words = next(answers)
@@ -181,16 +201,14 @@ class _Conversation:
             self._give_back(following)
             raise smtplib.SMTPServerDisconnected(_text(words))
 
-    def _begin(
-        self, answers: Iterator[_Answer], recipient: Recipient, content: bytes
-    ) -> tuple[bytes, Recipient | None]:
+    def _begin(self, answers: Iterator[_Answer], mail: _Mail) -> tuple[bytes, Recipient | None]:
         """Return what is to be written next, and whose mail ends with it."""
         refused = False
         try:
             code, words = next(answers)
             if code // 100 != 2:
                 # The sender is the installation's own: no recipient is to blame.
-                self._give_back((recipient, content))
+                self._give_back(mail)
                 pause = REFUSED_PAUSE if code >= 500 else UNREACHABLE_PAUSE
                 raise ChannelDown(f"The mail server refused the sender: {code} {_text(words)}", pause)
             for good in (2, 3):
@@ -199,7 +217,7 @@ class _Conversation:
                     # No mail is sent to nobody: one that was invited all the same ends before it begins.
                     return (_END if code == 354 else _RESET), None
                 if code // 100 != good:
-                    self._refuse(recipient, code, words)
+                    self._refuse(mail.recipient, code, words)
                     refused = True
                     if code == 421 or code < 400:
                         raise smtplib.SMTPServerDisconnected(_text(words))
@@ -207,18 +225,22 @@ class _Conversation:
                         break
         except OSError as error:
             if not refused:
-                self._batch.settle(recipient, Outcome.LATER, str(error))
+                self._batch.settle(mail.recipient, Outcome.LATER, str(error))
             raise
-        return (_RESET, None) if refused else (content, recipient)
+        return (_RESET, None) if refused else (mail.content, mail.recipient)
 
     def _refuse(self, recipient: Recipient, code: int, words: bytes) -> None:
         """Tell a lasting refusal (5xx) from a passing one (RFC 5321, 4.2.1)."""
         outcome = Outcome.REFUSED if code >= 500 else Outcome.LATER
         self._batch.settle(recipient, outcome, f"{code} {_text(words)}")
 
-    def _give_back(self, mail: tuple[Recipient, bytes] | None) -> None:
+    def _make_next(self) -> None:
+        if self._next is None:
+            self._next = self._batch.take()
+
+    def _give_back(self, mail: _Mail | None) -> None:
         if mail:
-            self._batch.waiting.appendleft(mail[0])
+            self._batch.waiting.appendleft(mail.recipient)
 
 
 class _Session(smtplib.SMTP):
@@ -286,20 +308,20 @@ class _EncryptedSession(_Session, smtplib.SMTP_SSL):
     """The same over TLS from the first byte."""
 
 
-def connect(server: SmtpServer) -> _Session:
+def connect(server: SmtpServer, tls: ssl.SSLContext | None, own_name: str | None = None) -> _Session:
     """Open a session as the settings demand: TLS and sign-in included. Raises ChannelDown."""
-    context = ssl.create_default_context()
+    place = (server.host, server.port, own_name)
     try:
         if server.tls == "implicit":
-            connection: _Session = _EncryptedSession(server.host, server.port, timeout=CONNECT_SECONDS, context=context)
+            connection: _Session = _EncryptedSession(*place, timeout=CONNECT_SECONDS, context=tls)
         else:
-            connection = _Session(server.host, server.port, timeout=CONNECT_SECONDS)
+            connection = _Session(*place, timeout=CONNECT_SECONDS)
     except OSError as error:
         raise ChannelDown(f"The mail server can't be reached: {error}", UNREACHABLE_PAUSE) from error
     try:
         connection.ehlo_or_helo_if_needed()
         if server.tls == "required":
-            connection.starttls(context=context)
+            connection.starttls(context=tls)
             connection.forget_unread()
             connection.ehlo()
         if server.user:

@@ -3,6 +3,7 @@
 import email
 import email.policy
 import socket
+import ssl
 import threading
 import time
 from collections import Counter
@@ -474,7 +475,9 @@ def test_words_put_behind_the_answer_to_starttls_are_not_believed(
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    connection = smtp.connect(SmtpServer("127.0.0.1", listener.getsockname()[1], "", "", "required"))
+    connection = smtp.connect(
+        SmtpServer("127.0.0.1", listener.getsockname()[1], "", "", "required"), ssl.create_default_context()
+    )
     assert not connection.has_extn("injected")
     assert not connection.has_extn("pipelining")
     assert connection.has_extn("size")
