@@ -286,15 +286,17 @@ class _Session(smtplib.SMTP):
             pass
 
     def _line(self) -> bytes:
-        while b"\n" not in self._unread:
+        while True:
+            line, end, rest = self._unread.partition(b"\n")
+            if end:
+                self._unread = rest
+                return line.rstrip(b"\r")
             if len(self._unread) > LONGEST_ANSWER:
                 raise smtplib.SMTPServerDisconnected("The server's answer does not end")
             received = self._wait_no_longer().recv(65_536)
             if not received:
                 raise smtplib.SMTPServerDisconnected("The server closed the connection")
             self._unread += received
-        line, _, self._unread = self._unread.partition(b"\n")
-        return line.rstrip(b"\r")
 
     def _wait_no_longer(self) -> socket.socket:
         remaining = self.answer_by - time.monotonic()
