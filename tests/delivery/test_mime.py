@@ -6,7 +6,7 @@ import re
 from email.message import EmailMessage
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from statuspage.delivery.mime import MailTemplate
@@ -58,6 +58,7 @@ def bodies(mail: EmailMessage) -> list[tuple[str, str]]:
     return [(part.get_content_type(), part.get_content()) for part in mail.iter_parts()]
 
 
+@settings(deadline=None)
 @given(TEXTS, TEXTS, VALUES, VALUES)
 @example("a" * 75 + TOKEN + " \n", TOKEN, "." * 76, "=" * 200)
 @example("", f"{TOKEN}{PERSON}", ".", "From")
@@ -76,6 +77,7 @@ def test_the_bodies_are_those_of_a_mail_written_for_one_recipient(
     assert not any(b"\r" in line or b"\n" in line for line in lines)
 
 
+@settings(deadline=None)
 @given(HEADER_VALUES, HEADER_VALUES | PLAIN_VALUES, VALUES)
 def test_a_header_reads_as_it_was_written(subject: str, value: str, token: str) -> None:
     recipient = Recipient(1, "ada@example.com", {TOKEN: token, PERSON: "p1"})
@@ -87,6 +89,7 @@ def test_a_header_reads_as_it_was_written(subject: str, value: str, token: str) 
     assert max(map(len, content.split(b"\r\n"))) <= 998
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40) | st.from_regex(r"[!-~]{0,12}@[!-~]{0,12}", fullmatch=True) | st.emails())
 @example("ada@example.com\r\nBcc: x@example.com")
 @example("ada@example.com\n")
