@@ -69,7 +69,8 @@ SETTINGS = (
     Setting(
         "SMTP_URL",
         "",
-        "Sends mail by SMTP: `smtp://USER:PASSWORD@HOST:587?starttls=required` or `smtps://…`; demands MAIL_FROM.",
+        "Sends mail by SMTP: `smtp://USER:PASSWORD@HOST:587?starttls=required` or `smtps://…`; demands MAIL_FROM. "
+        "`connections=8` in its query sends over so many connections at a time (4).",
     ),
     Setting("ADMIN_EMAIL", "admin@example.com", "E-mail address of the first administrator."),
     Setting("ADMIN_PASSWORD", "made and printed once", "Password of the first administrator."),
@@ -86,6 +87,8 @@ class SmtpServer:
     password: str = field(repr=False)
     tls: str
     """``implicit`` (smtps), ``required`` (STARTTLS demanded) or ``none``."""
+    connections: int = 4
+    """How many sessions at a time."""
 
 
 @dataclass(frozen=True)
@@ -290,10 +293,12 @@ def _smtp(text: str) -> SmtpServer | None:
     except ValueError:
         raise SettingsError(f"{sentence}.") from None
     starttls = query.pop("starttls", ["none"])
+    connections = _number("SMTP_URL's connections", ",".join(query.pop("connections", ["4"])), 1, 32)
     fine = parts.scheme in ("smtp", "smtps") and parts.hostname and parts.path in ("", "/")
     if not fine or query or starttls not in (["none"], ["required"]) or bool(parts.username) != bool(parts.password):
         raise SettingsError(f"{sentence}.")
     tls = "implicit" if parts.scheme == "smtps" else starttls[0]
     if parts.username and tls == "none" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
         raise SettingsError("SMTP_URL would send the password in the clear: please add ?starttls=required.")
-    return SmtpServer(parts.hostname or "", port, unquote(parts.username or ""), unquote(parts.password or ""), tls)
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    return SmtpServer(parts.hostname or "", port, user, password, tls, connections)

@@ -17,9 +17,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from tests import servers
+from tests import certificates, servers
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class MailServer:
 
 @contextlib.contextmanager
 def running(kind: str, folder: Path) -> Iterator[MailServer]:
-    """Run a mail server of a kind, ``smtp`` or ``sendgrid``, with its ledger in this folder."""
+    """Run a mail server of a kind, ``sendgrid`` or one of ``SMTP_KINDS``, with its ledger in this folder."""
     (folder / "taken").mkdir(parents=True)
     port = servers.free_port()
     process = subprocess.Popen([sys.executable, "-m", "tests.mailservers", kind, str(port), str(folder)])
@@ -126,6 +126,43 @@ class SmtpSink:
             server.transport.abort()
         return "250 taken"
 
+
+class PipeliningSmtpSink(SmtpSink):
+    """One that offers PIPELINING (RFC 2920)."""
+
+    async def handle_EHLO(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return [*responses[:-1], "250-PIPELINING", responses[-1]]
+
+
+def sign_in(server: SMTP, session: Session, envelope: Envelope, mechanism: str, found: object) -> AuthResult:
+    assert isinstance(found, LoginPassword)
+    # Not handled: the answer is left to the server.
+    return AuthResult(success=(found.login, found.password) == (b"ada", b"lovelace"), handled=False)
+
+
+def smtp_controller(kind: str, ledger: Ledger, port: int) -> Controller:
+    if kind in ("smtp", "smtp-pipelining"):
+        handler = SmtpSink(ledger) if kind == "smtp" else PipeliningSmtpSink(ledger)
+        return Controller(handler, hostname="127.0.0.1", port=port)
+    context = certificates.server_context(ledger.folder)
+    if kind == "smtps":
+        return Controller(SmtpSink(ledger), hostname="127.0.0.1", port=port, ssl_context=context)
+    return Controller(
+        PipeliningSmtpSink(ledger),
+        hostname="127.0.0.1",
+        port=port,
+        tls_context=context,
+        require_starttls=True,
+        auth_required=True,
+        authenticator=sign_in,
+    )
+
+
+SMTP_KINDS = ("smtp", "smtp-pipelining", "smtp-starttls", "smtps")
+"""``smtp-starttls`` takes mail only with encryption, from ada with her word."""
 
 REFUSALS = {
     "400-from": (400, {"errors": [{"message": "does not match a verified sender", "field": "from"}]}),
@@ -250,9 +287,8 @@ def as_mail(body: dict, personalization: dict) -> bytes:  # type: ignore[type-ar
 def main(kind: str, port: int, folder: Path) -> None:
     """Serve until killed."""
     ledger = Ledger(folder)
-    if kind == "smtp":
-        controller = Controller(SmtpSink(ledger), hostname="127.0.0.1", port=port)
-        controller.start()
+    if kind in SMTP_KINDS:
+        smtp_controller(kind, ledger, port).start()
         (folder / "ready").touch()
         while True:
             time.sleep(60)

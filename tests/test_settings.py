@@ -107,6 +107,20 @@ def test_a_malformed_smtp_server_is_refused(url: str, folder: Path) -> None:
         load({"DATA_DIR": str(folder), "SMTP_URL": url, "MAIL_FROM": "a@example.com"})
 
 
+@pytest.mark.parametrize(("query", "connections"), [("", 4), ("?connections=1", 1), ("?connections=32", 32)])
+def test_the_number_of_connections_to_an_smtp_server(query: str, connections: int, folder: Path) -> None:
+    server = load({"DATA_DIR": str(folder), "SMTP_URL": f"smtp://x{query}", "MAIL_FROM": "a@example.com"}).smtp
+    assert server is not None
+    assert server.connections == connections
+
+
+@pytest.mark.parametrize("connections", ["0", "33", "-1", "four", "1&connections=2"])
+def test_a_number_of_connections_that_makes_no_sense_is_refused(connections: str, folder: Path) -> None:
+    url = f"smtp://x?connections={connections}"
+    with pytest.raises(SettingsError, match="SMTP_URL's connections must be a whole number from 1 to 32"):
+        load({"DATA_DIR": str(folder), "SMTP_URL": url, "MAIL_FROM": "a@example.com"})
+
+
 def test_a_secret_can_come_from_a_file(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "key").write_text(f"{KEY}\n", encoding="utf-8")
     settings = load({"DATA_DIR": str(folder), "SECRET_KEY_FILE": str(tmp_path / "key")})

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from statuspage.delivery import mime
+from statuspage.delivery.mime import MailTemplate
 from statuspage.delivery.transport import Message, Outcome, Receipt, Recipient
 
 
@@ -21,13 +21,14 @@ class FileTransport:
     def deliver(self, message: Message, recipients: Sequence[Recipient]) -> list[Receipt]:
         """Write a file for each recipient."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        return [self._write(message, recipient) for recipient in recipients]
+        template = MailTemplate(message, self._mail_from)
+        return [self._write(template, recipient) for recipient in recipients]
 
-    def _write(self, message: Message, recipient: Recipient) -> Receipt:
+    def _write(self, template: MailTemplate, recipient: Recipient) -> Receipt:
         file = self._folder / f"{recipient.delivery_id:09}.eml"
         temporary = file.with_suffix(".new")
         try:
-            content = mime.build(message, recipient, self._mail_from)
+            content = template.fill(recipient)
         except ValueError as error:
             return Receipt(recipient.delivery_id, Outcome.REFUSED, f"no mail can be made for this address: {error}")
         try:

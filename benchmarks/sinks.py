@@ -1,0 +1,109 @@
+"""Servers that take everything and keep nothing, to measure how fast we hand over: each in a process of its own.
+
+    python benchmarks/sinks.py smtp --port 2525 --delay 0.02
+
+runs an SMTP server with PIPELINING on 127.0.0.1 whose answers arrive 20 ms
+after what they answer, as from a server that is 20 ms away. It prints its
+port; it ends when its input does, and prints how many mails it took.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+
+ANSWERS = {
+    b"EHLO": b"250-sink\r\n250-PIPELINING\r\n250 8BITMIME\r\n",
+    b"DATA": b"354 go on\r\n",
+    b"QUIT": b"221 bye\r\n",
+}
+END = b"\r\n.\r\n"
+
+
+class SmtpSink(asyncio.Protocol):
+    """One session."""
+
+    delay = 0.0
+    taken = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.unread, self.in_mail = b"", False
+        self.answer(b"220 sink\r\n")
+
+    def data_received(self, data: bytes) -> None:
+        # Whatever has come is answered at once.
+        unread, answers, position = self.unread + data, b"", 0
+        while True:
+            end = unread.find(END if self.in_mail else b"\r\n", position)
+            if end < 0:
+                break
+            if self.in_mail:
+                SmtpSink.taken += 1
+                answers += b"250 taken\r\n"
+                position, self.in_mail = end + len(END), False
+            else:
+                command = unread[position : position + 4].upper()
+                answers += ANSWERS.get(command, b"250 fine\r\n")
+                position, self.in_mail = end + 2, command == b"DATA"
+        self.unread = unread[position:]
+        self.answer(answers)
+
+    def answer(self, answers: bytes) -> None:
+        if self.delay:
+            asyncio.get_running_loop().call_later(self.delay, self.transport.write, answers)
+        else:
+            self.transport.write(answers)
+
+
+async def serve(port: int) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(SmtpSink, "127.0.0.1", port, backlog=256)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+    print(SmtpSink.taken, flush=True)
+
+
+class Running:
+    """A sink in another process."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self.port = port
+        self._process = process
+
+    def end(self) -> int:
+        """End it; return how many mails it took."""
+        return int(self._process.communicate(timeout=10)[0])
+
+
+@contextlib.contextmanager
+def smtp_sink(delay: float = 0.0) -> Iterator[Running]:
+    """Run one for the time of a with statement."""
+    command = [sys.executable, __file__, "smtp", "--delay", str(delay)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield Running(process, int(process.stdout.readline()))
+        finally:
+            process.kill()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    # Not demanded: `make bench` runs every file of this folder.
+    parser.add_argument("kind", choices=["smtp"], nargs="?")
+    parser.add_argument("--port", type=int, default=0, help="any free one unless told")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds until an answer arrives")
+    arguments = parser.parse_args()
+    if arguments.kind is None:
+        parser.print_help()
+        return
+    SmtpSink.delay = arguments.delay
+    asyncio.run(serve(arguments.port))
+
+
+if __name__ == "__main__":
+    main()
