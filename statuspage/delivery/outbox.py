@@ -94,13 +94,21 @@ class Batch:
         return any(each.customer_id is not None for each in self.deliveries)
 
 
-def announce_to_subscribers(session: Session, kind: str, subject_id: str, incident: Incident, now: datetime) -> None:
+def announce_to_subscribers(
+    session: Session,
+    kind: str,
+    subject_id: str,
+    incident: Incident,
+    now: datetime,
+    not_before: datetime | None = None,
+) -> None:
     """Put something to be told to every subscriber into the fact's own transaction.
 
     ``kind`` names the folder under ``templates/mail/``. The work is the same
-    with no subscribers and with a million: the worker makes a row for each.
+    with no subscribers and with a million: the worker makes a row for each,
+    but not before ``not_before``: until then it can be taken back.
     """
-    _announce(session, "subscribers", kind, subject_id, incident, now)
+    _announce(session, "subscribers", kind, subject_id, incident, now, not_before=not_before)
 
 
 def announce_to_customers(
@@ -129,6 +137,7 @@ def _announce(
     incident: Incident,
     now: datetime,
     detail: dict[str, Any] | None = None,
+    not_before: datetime | None = None,
 ) -> None:
     session.add(
         Announcement(
@@ -139,6 +148,7 @@ def _announce(
             subject_id=subject_id,
             detail=detail,
             created_at=now,
+            not_before=not_before,
         )
     )
 
@@ -150,10 +160,12 @@ def announce_component_change(
     after: ComponentState,
     incident: Incident | None,
     now: datetime,
+    not_before: datetime | None = None,
 ) -> None:
     """Put a component's change of state into the fact's own transaction, for those who want to hear of each one.
 
-    ``incident`` is the public one whose message changed it; None for a change by hand.
+    ``incident`` is the public one whose message changed it; None for a change
+    by hand. ``not_before`` is that of the message's own announcement.
     """
     session.add(
         Announcement(
@@ -164,6 +176,7 @@ def announce_component_change(
             subject_id=component_id,
             detail={"before": before.value, "after": after.value},
             created_at=now,
+            not_before=not_before,
         )
     )
 
