@@ -1,6 +1,6 @@
 """Who is told: the subscribers whose choice something touches, and the customers an incident affects."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, null, or_, select, union_all
 
@@ -8,6 +8,7 @@ from statuspage.db import db
 from statuspage.delivery.outbox import ENDPOINT_LANE, INCIDENT_LANE, Audience, Recipients
 from statuspage.models import (
     Announcement,
+    Component,
     Customer,
     CustomerComponent,
     IncidentComponent,
@@ -34,6 +35,18 @@ def reach(incident_id: str, audience: str, chosen: Collection[str] = AUDIENCES) 
     """
     recipients = _audience(audience, incident_id, chosen).recipients.subquery()
     return db.session.execute(select(func.count()).select_from(recipients)).scalar_one()
+
+
+def reach_by_method(component_ids: Collection[str], incident_id: str) -> Mapping[SubscriptionMethod, int]:
+    """Return how many subscribers an update of an incident reaches by which method, were these its components."""
+    components = select(Component.id).where(Component.id.in_(component_ids))
+    wanted = _wants(SubscriptionKind.INCIDENTS, components, incident_id)
+    counted = (
+        select(Subscriber.method, func.count())
+        .where(Subscriber.state == Subscriber.ACTIVE, wanted)
+        .group_by(Subscriber.method)
+    )
+    return {row[0]: row[1] for row in db.session.execute(counted)}
 
 
 def _audience(audience: str, incident_id: str | None, chosen: Collection[str]) -> Audience:
