@@ -31,7 +31,7 @@ def test_an_update_is_taken_back_by_keyboard_and_nobody_is_mailed(chromium: Brow
         page.wait_for_url("**?posted=acknowledge")
         assert page.get_by_role("button", name="Undo").count() == 0
 
-        page.get_by_label("What we are doing").fill("We are undoing a change.")
+        page.get_by_label("What is being done").fill("We are undoing a change.")
         page.get_by_role("button", name="Post the update").click()
         page.wait_for_url("**?posted=update")
         expect(page.locator("#held")).to_contain_text(re.compile(r"E-mails leave in [1-7] s"))
