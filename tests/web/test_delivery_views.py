@@ -199,6 +199,22 @@ def test_the_room_does_not_wait_for_counting_a_million(
     assert "Counting …" not in words(comms.get(room).text)
 
 
+def test_one_counts_at_a_time_and_the_others_see_what_was_counted_before(
+    app: Flask, comms: Visitor, room: str, started: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscriber("ada@example.com", started)
+    expand_all(started)
+    monkeypatch.setattr(counting, "SHORTEST", timedelta(0))
+    monkeypatch.setattr(counting, "TIMES_AS_LONG", 0)
+    with app.extensions["counts"].turn:
+        assert "Counting …" in words(comms.get(f"{room}/delivery").text)
+    assert "1 waiting" in words(comms.get(f"{room}/delivery").text)
+    set_states(ada="delivered")
+    with app.extensions["counts"].turn:
+        assert "1 waiting" in words(comms.get(f"{room}/delivery").text)
+    assert "1 delivered" in words(comms.get(f"{room}/delivery").text)
+
+
 def test_those_who_failed_are_sent_to_again(
     app: Flask, comms: Visitor, room: str, arrive: Arrive, started: datetime
 ) -> None:

@@ -21,18 +21,26 @@ class Counts:
     def __init__(self) -> None:
         self._kept: dict[Hashable, tuple[timedelta, Any]] = {}
         self._lock = threading.Lock()
+        self.turn = threading.Lock()
+        """Held by whoever counts for seconds: one at a time, however many look."""
 
     def get(self, key: Hashable) -> Any:
         """Return a kept answer; None if there is none, or it is too old."""
         until, answer = self._kept.get(key, (timedelta(0), None))
         return answer if clock.elapsed() < until else None
 
-    def ask(self, count: Callable[[], Mapping[Hashable, Any]]) -> Mapping[Hashable, Any]:
+    def latest(self, key: Hashable) -> Any:
+        """Return the answer that was kept last, however old; None if there is none."""
+        return self._kept.get(key, (None, None))[1]
+
+    def ask(
+        self, count: Callable[[], Mapping[Hashable, Any]], times_as_long: int = TIMES_AS_LONG
+    ) -> Mapping[Hashable, Any]:
         """Count, and keep what was counted by its keys; the longer it took the longer."""
         begun = clock.elapsed()
         answers = count()
         took = clock.elapsed() - begun
-        until = begun + took + max(SHORTEST, TIMES_AS_LONG * took)
+        until = begun + took + max(SHORTEST, times_as_long * took)
         with self._lock:
             if len(self._kept) > MOST_KEPT:
                 self._kept.clear()

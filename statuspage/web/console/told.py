@@ -20,6 +20,8 @@ WAYS = ((INCIDENT_LANE, "E-mail"), (ENDPOINT_LANE, "Webhooks and chat rooms"))
 # More are counted only where somebody waits for the answer: the incident room opens at once.
 COUNTED_AT_ONCE = 50_000
 KINDS = ("incident_update", "document")
+# A million subscribers are counted in a second; the preview asks again whenever a writer pauses.
+REACH_TIMES_AS_LONG = 60
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ def reach_of(incident: Incident, component_ids: Collection[str]) -> str:
     kept = counts()
     reach = kept.get(key)
     if reach is None:
-        reach = kept.ask(lambda: {key: reach_by_method(component_ids, incident.id)})[key]
+        counted = kept.ask(lambda: {key: reach_by_method(component_ids, incident.id)}, REACH_TIMES_AS_LONG)
+        reach = counted[key]
     return reach_in_words(reach)
 
 
@@ -91,8 +94,14 @@ def _tallies(ids: Collection[int], is_patient: bool) -> Mapping[int, deliveries.
     kept = counts()
     known = {each: kept.get(("tally", each)) for each in ids}
     missing = [each for each, tally in known.items() if tally is None]
-    if missing and (is_patient or deliveries.are_few(missing, COUNTED_AT_ONCE)):
-        found = kept.ask(lambda: {("tally", each): tally for each, tally in deliveries.tally(missing).items()})
+    # Who comes while another counts gets what was counted before.
+    known |= {each: kept.latest(("tally", each)) for each in missing}
+    is_counted = missing and (is_patient or deliveries.are_few(missing, COUNTED_AT_ONCE))
+    if is_counted and kept.turn.acquire(blocking=False):
+        try:
+            found = kept.ask(lambda: {("tally", each): tally for each, tally in deliveries.tally(missing).items()})
+        finally:
+            kept.turn.release()
         known |= {each: found["tally", each] for each in missing}
     return {each: tally for each, tally in known.items() if tally is not None}
 
