@@ -18,9 +18,35 @@ function tick() {
     const box = clock.closest(".clock, .owed, .clock-item, .promises > li");
     if (box) box.toggleAttribute("data-late", left < 0);
   }
+  for (const clock of document.querySelectorAll("[data-leaves]")) {
+    const left = (new Date(clock.dataset.leaves) - Date.now()) / 1000;
+    const text = left > 0 ? `in ${words(left)}` : "now";
+    if (clock.textContent !== text) clock.textContent = text;
+  }
 }
 tick();
 setInterval(tick, 1000);
+
+// How far mails have come: followed while some wait, and left alone while somebody is at a button in it.
+async function follow() {
+  const running = document.querySelector("[data-delivery][data-running]");
+  if (!running || document.hidden) return;
+  try {
+    const answer = await fetch(running.dataset.delivery);
+    if (!answer.ok || answer.redirected) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const old of document.querySelectorAll("[data-delivery]")) {
+      if (old.contains(document.activeElement) || old.querySelector("details[open]")) continue;
+      const line = fresh.getElementById(old.id);
+      if (line) old.replaceWith(line); else old.remove();
+    }
+    tick();
+  } catch (error) {
+    console.warn("the figures could not be renewed", error);
+  }
+}
+follow();
+setInterval(follow, 2000);
 
 // Others keep promises too: the bar of a page that stays open follows them, unless somebody is in it.
 setInterval(async () => {
@@ -73,6 +99,8 @@ if (form && preview) {
       const fresh = page.getElementById("preview");
       const open = [...preview.querySelectorAll("details")].map((each) => each.open);
       if (fresh) preview.replaceChildren(...fresh.childNodes);
+      const reach = page.getElementById("reach");
+      if (reach) document.getElementById("reach")?.replaceChildren(...reach.childNodes);
       preview.querySelectorAll("details").forEach((each, index) => { each.open = open[index] ?? each.open; });
     } catch (error) {
       if (error.name !== "AbortError") console.warn("no preview", error);

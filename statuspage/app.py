@@ -23,13 +23,27 @@ from statuspage.web.admin import components as admin_components
 from statuspage.web.admin import page as admin_page
 from statuspage.web.admin import people as admin_people
 from statuspage.web.admin import policies as admin_policies
+from statuspage.web.admin import subscribers as admin_subscribers
 from statuspage.web.admin import templates as admin_templates
 from statuspage.web.api import documents as api_documents
 from statuspage.web.api import incidents as api_incidents
 from statuspage.web.api import pages as api_pages
 from statuspage.web.api import promises as api_promises
 from statuspage.web.api import routes as api
-from statuspage.web.console import account, board, clocks, course, documents, drills, incidents, mail, messages, reports
+from statuspage.web.console import (
+    account,
+    board,
+    clocks,
+    counting,
+    course,
+    delivery,
+    documents,
+    drills,
+    incidents,
+    mail,
+    messages,
+    reports,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 BODY_LIMIT = 256 * 1024
@@ -60,6 +74,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     # Strangers' forms carry no session; the blueprint has checks of its own.
     csrf.exempt(subscribe.blueprint)
     clocks.install(app)
+    counting.install(app)
     for part in (
         health,
         auth,
@@ -71,13 +86,22 @@ def create_app(settings: Settings | None = None) -> Flask:
         messages,
         course,
         documents,
+        delivery,
         drills,
         mail,
         account,
         reports,
     ):
         app.register_blueprint(part.blueprint)
-    for part in (admin_components, admin_people, admin_policies, admin_channels, admin_templates, admin_page):
+    for part in (
+        admin_components,
+        admin_people,
+        admin_policies,
+        admin_channels,
+        admin_templates,
+        admin_page,
+        admin_subscribers,
+    ):
         app.register_blueprint(part.blueprint)
     for part in (api_pages, api_incidents, api_documents, api_promises):
         # No cookie counts here, so no other site can use one.

@@ -210,6 +210,14 @@ def _let_subscribers_choose() -> None:
     _change_check("subscribers", "ck_subscribers_state", OLD_SUBSCRIBER_STATES, SUBSCRIBER_STATES)
     op.create_index(op.f("ix_subscribers_email_key"), "subscribers", ["email_key"])
     op.create_index(op.f("ix_subscribers_mailbox_key"), "subscribers", ["mailbox_key"])
+    active = sa.text("state = 'active'")
+    op.create_index(
+        "ix_subscribers_reach",
+        "subscribers",
+        ["method", "wants_incidents", "all_components", "id", "state"],
+        sqlite_where=active,
+        postgresql_where=active,
+    )
 
 
 OLD_GATE = "audience NOT IN ('subscribers', 'customers') OR (visibility = 'public' AND incident_id IS NOT NULL)"

@@ -1,6 +1,6 @@
 """Who is told: the subscribers whose choice something touches, and the customers an incident affects."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import (
     ColumnElement,
@@ -21,6 +21,7 @@ from statuspage.db import db
 from statuspage.delivery.outbox import ENDPOINT_LANE, INCIDENT_LANE, Audience, Recipients
 from statuspage.models import (
     Announcement,
+    Component,
     Customer,
     CustomerComponent,
     Delivery,
@@ -48,6 +49,14 @@ def reach(incident_id: str, audience: str, chosen: Collection[str] = AUDIENCES) 
     """
     recipients = _audience(audience, incident_id, chosen).recipients.subquery()
     return db.session.execute(select(func.count()).select_from(recipients)).scalar_one()
+
+
+def reach_by_method(component_ids: Collection[str], incident_id: str) -> Mapping[SubscriptionMethod, int]:
+    """Return how many subscribers an update of an incident reaches by which method, were these its components."""
+    components = select(Component.id).where(Component.id.in_(component_ids))
+    wanted = _wants(SubscriptionKind.INCIDENTS, components, incident_id)
+    counted = select(Subscriber.method, func.count()).where(_IS_ACTIVE, wanted).group_by(Subscriber.method)
+    return {row[0]: row[1] for row in db.session.execute(counted)}
 
 
 def _audience(

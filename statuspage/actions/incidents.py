@@ -214,7 +214,9 @@ def hold(session: Session, incident: Incident, update_id: str, by: str | None, n
     policy = policy_in(version_in_force(session, severity, now), severity)
     next_update_by = now + (policy.next_update or UNOWED_NEXT_UPDATE)
     body = policy.holding_update.text.replace(NEXT_TIME, instant_in_words(next_update_by))
-    message = Message(MessageKind.UPDATE, incident.stage, body, next_update_by, is_automatic=by is None)
+    # What the clock posts is the approved wording: there is nobody to take it back.
+    tell_at = policy.undo_until(MessageKind.UPDATE, now) if by is not None else None
+    message = Message(MessageKind.UPDATE, incident.stage, body, next_update_by, None, by is None, tell_at)
     write_message(session, incident, update_id, message, {}, by, now)
     fact = Fact(next_update_by=next_update_by, is_automatic=by is None)
     record(session, incident, EventKind.POSTED, fact, by, now)
@@ -299,7 +301,8 @@ def _post(session: Session, incident: Incident, update_id: str, post: Post, by: 
     reason = check_next_update(policy, next_update_by, post.reason, now)
     body = post.body or render(template_for(draft.kind, session), draft, incident.started_at)
     fields = {name: str(value or "") for name, value in draft.values.items()}
-    message = Message(draft.kind, draft.stage, body, next_update_by, fields)
+    tell_at = policy.undo_until(draft.kind, now)
+    message = Message(draft.kind, draft.stage, body, next_update_by, fields, tell_at=tell_at)
     write_message(session, incident, update_id, message, post.states, by, now)
     resolved = draft.kind is MessageKind.RESOLVE
     fact = Fact(incident.resolved_at if resolved else None, next_update_by, reason)
@@ -318,6 +321,8 @@ class Message:
     fields: Mapping[str, str] | None = None
     """What was typed; None for what nobody typed."""
     is_automatic: bool = False
+    tell_at: datetime | None = None
+    """Until when subscribers are not told, so that it can be taken back; None: they are told at once."""
 
 
 def write_message(
@@ -354,7 +359,7 @@ def write_message(
     )
     session.flush()
     if incident.visibility is Visibility.PUBLIC:
-        announce_to_subscribers(session, "incident_update", update_id, incident, now)
+        announce_to_subscribers(session, "incident_update", update_id, incident, now, message.tell_at)
         mark_changed(session, "incident", incident.id, now)
 
 

@@ -112,13 +112,21 @@ class Batch:
         return bool(self.deliveries) and self.deliveries[0].customer_id is not None
 
 
-def announce_to_subscribers(session: Session, kind: str, subject_id: str, incident: Incident, now: datetime) -> None:
+def announce_to_subscribers(
+    session: Session,
+    kind: str,
+    subject_id: str,
+    incident: Incident,
+    now: datetime,
+    not_before: datetime | None = None,
+) -> None:
     """Put something to be told to every subscriber into the fact's own transaction.
 
     ``kind`` names the folder under ``templates/mail/``. The work is the same
-    with no subscribers and with a million: the worker makes a row for each.
+    with no subscribers and with a million: the worker makes a row for each,
+    but not before ``not_before``: until then it can be taken back.
     """
-    _announce(session, "subscribers", kind, subject_id, incident, now)
+    _announce(session, "subscribers", kind, subject_id, incident, now, not_before=not_before)
 
 
 def announce_to_customers(
@@ -147,6 +155,7 @@ def _announce(
     incident: Incident,
     now: datetime,
     detail: dict[str, Any] | None = None,
+    not_before: datetime | None = None,
 ) -> None:
     session.add(
         Announcement(
@@ -157,6 +166,7 @@ def _announce(
             subject_id=subject_id,
             detail=detail,
             created_at=now,
+            not_before=not_before,
         )
     )
 
@@ -168,10 +178,12 @@ def announce_component_change(
     after: ComponentState,
     incident: Incident | None,
     now: datetime,
+    not_before: datetime | None = None,
 ) -> None:
     """Put a component's change of state into the fact's own transaction, for those who want to hear of each one.
 
-    ``incident`` is the public one whose message changed it; None for a change by hand.
+    ``incident`` is the public one whose message changed it; None for a change
+    by hand. ``not_before`` is that of the message's own announcement.
     """
     session.add(
         Announcement(
@@ -182,6 +194,7 @@ def announce_component_change(
             subject_id=component_id,
             detail={"before": before.value, "after": after.value},
             created_at=now,
+            not_before=not_before,
         )
     )
 
@@ -264,10 +277,7 @@ def expand(audience_of: Callable[[Announcement], Audience], now: datetime) -> bo
     with transaction(now) as session:
         announcement = session.scalar(
             select(Announcement)
-            .where(
-                Announcement.expanded_at.is_(None),
-                or_(Announcement.not_before.is_(None), Announcement.not_before <= now),
-            )
+            .where(Announcement.expanded_at.is_(None), _may_go(now))
             # What is newest is worth most: an update does not wait behind the one before it.
             .order_by(Announcement.id.desc())
             .limit(1)
@@ -290,6 +300,11 @@ def expand(audience_of: Callable[[Announcement], Audience], now: datetime) -> bo
         session.execute(_insert_deliveries(session, announcement, found, now))
         announcement.expanded_to = end
         return True
+
+
+def _may_go(now: datetime) -> ColumnElement[bool]:
+    """Whether an announcement can't be taken back any more."""
+    return or_(Announcement.not_before.is_(None), Announcement.not_before <= now)
 
 
 def _insert_deliveries(session: Session, announcement: Announcement, found: Subquery, now: datetime) -> Any:
@@ -426,6 +441,7 @@ def _is_overtaken(session: Session, announcement: Announcement, now: datetime) -
         Announcement.kind == announcement.kind,
         Announcement.id > announcement.id,
         Announcement.cancelled_at.is_(None),
+        _may_go(now),
     )
     return session.scalar(newer.limit(1)) is not None
 

@@ -75,6 +75,17 @@ class Subscriber(Base):
             sqlite_where=text("state = 'active'"),
             postgresql_where=text("state = 'active'"),
         ),
+        # All that counting by method needs: without it a million rows are read for "how many are told?".
+        Index(
+            "ix_subscribers_reach",
+            "method",
+            "wants_incidents",
+            "all_components",
+            "id",
+            "state",
+            sqlite_where=text("state = 'active'"),
+            postgresql_where=text("state = 'active'"),
+        ),
     )
 
 

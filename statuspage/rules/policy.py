@@ -6,12 +6,12 @@ durations in ISO 8601 down to one second, ``null`` for what is not owed.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from statuspage.rules.messages import check_paragraph
 from statuspage.rules.times import parse_span, span_in_iso
-from statuspage.rules.vocabulary import IncidentRole, PromiseKind, RuleBroken, Severity
+from statuspage.rules.vocabulary import IncidentRole, MessageKind, PromiseKind, RuleBroken, Severity
 
 EVERYONE = "everyone"
 """All responders and comms."""
@@ -27,6 +27,8 @@ FURTHEST_STEP = timedelta(days=30)
 MOST_NUDGES = 20
 MOST_HOLDING_UPDATES = 10
 NEXT_TIME = "{next_update_by}"
+# Longer, and subscribers hear so late that they ask.
+LONGEST_UNDO = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,14 @@ class Policy:
     reminders: tuple[Nudge, ...]
     """Further steps, for promises that run long enough to have them."""
     holding_update: HoldingUpdate
+    undo_window: timedelta | None = None
+    """How long the mails of an ordinary update wait, so that it can be taken back; None: they leave at once."""
+
+    def undo_until(self, kind: MessageKind, now: datetime) -> datetime | None:
+        """Return until when the mails of a public message posted now wait; None for at once: so the first one."""
+        if self.undo_window is None or kind is MessageKind.ACKNOWLEDGE:
+            return None
+        return now + self.undo_window
 
     def span(self, kind: PromiseKind) -> timedelta | None:
         """Return how long there is for a promise of this kind, from the moment it counts from."""
@@ -179,6 +189,7 @@ def as_json(policy: Policy) -> dict[str, Any]:
             "text": holding.text,
             "max_in_a_row": holding.max_in_a_row,
         },
+        "undo_window": _written(policy.undo_window),
     }
 
 
@@ -216,6 +227,15 @@ def _read_span(name: str, value: object, _present: Policy) -> timedelta | None:
     span = parse_span(value) if isinstance(value, str) else None
     if span is None or not timedelta(seconds=1) <= span <= LONGEST:
         raise RuleBroken({name: "Please give a duration from PT1S to P90D, such as PT15M, or null for not owed."})
+    return span
+
+
+def _read_undo_window(name: str, value: object, _present: Policy) -> timedelta | None:
+    if value is None:
+        return None
+    span = parse_span(value) if isinstance(value, str) else None
+    if span is None or not timedelta(seconds=1) <= span <= LONGEST_UNDO:
+        raise RuleBroken({name: "Please give a duration from PT1S to PT10M, such as PT30S, or null for none."})
     return span
 
 
@@ -282,4 +302,5 @@ _READERS: Mapping[str, Callable[[str, object, Policy], Any]] = {
     "nudges": _read_nudges,
     "reminders": _read_nudges,
     "holding_update": _read_holding,
+    "undo_window": _read_undo_window,
 }

@@ -41,11 +41,16 @@ def item_html(updates: Sequence[PublicUpdate], entry: Entry | None = None) -> Ma
         )
     parts = (
         Markup("<p><small>{}</small><br><strong>{}</strong></p>\n{}").format(
-            instant_in_words(update.posted_at), update.label, update.html
+            _posted_in_words(update), update.label, update.html
         )
         for update in updates
     )
     return window + Markup("\n").join(parts) + (Markup("\n") + promise if promise else Markup())
+
+
+def _posted_in_words(update: PublicUpdate) -> str:
+    posted = instant_in_words(update.posted_at)
+    return f"{posted}, edited at {instant_in_words(update.edited_at)}" if update.edited_at else posted
 
 
 def _feed(frame: Frame, entries: Sequence[Entry], path: str) -> FeedGenerator:

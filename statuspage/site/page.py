@@ -69,6 +69,8 @@ class PublicUpdate:
     label: str
     html: Markup
     posted_at: datetime
+    edited_at: datetime | None = None
+    """When its words were last corrected."""
 
 
 @dataclass(frozen=True)
@@ -395,6 +397,7 @@ def _updates(updates: Sequence[Update | MaintenanceUpdate]) -> tuple[PublicUpdat
             # Cleaned when the message was written.
             html=Markup(update.body_html),  # noqa: S704
             posted_at=update.posted_at,
+            edited_at=update.edited_at if isinstance(update, Update) else None,
         )
         for update, before in itertools.zip_longest(updates, earlier)
     )

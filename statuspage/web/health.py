@@ -9,7 +9,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from statuspage import clock
 from statuspage.db import db
-from statuspage.models import Change, Heartbeat, Page
+from statuspage.models import Change, Heartbeat, Page, ProviderState
+from statuspage.rendering import machine_instant
 from statuspage.rules.times import instant_in_words
 from statuspage.settings import Settings
 from statuspage.site import snapshot
@@ -34,7 +35,29 @@ def readyz() -> ResponseReturnValue:
     """Say whether the database answers, the worker is alive and the site is published."""
     checks = {**_database_checks(), "snapshot": _snapshot()}
     ready = all(check == "ok" for check in checks.values())
-    return {"ready": ready, **checks}, 200 if ready else 503, {"Cache-Control": "no-store"}
+    # Named, and no reason to send readers elsewhere: another machine's mail would not leave either.
+    return {"ready": ready, **checks, "mail": _mail()}, 200 if ready else 503, {"Cache-Control": "no-store"}
+
+
+def _mail() -> str:
+    """Say whether mail leaves; why it does not is for those who sign in."""
+    try:
+        stop = mail_stop()
+    except SQLAlchemyError:
+        return "unknown"
+    return f"stopped since {machine_instant(stop.stopped_at)}" if stop and stop.stopped_at else "ok"
+
+
+def mail_stop() -> ProviderState | None:
+    """Return since when and why no mail leaves, None while it does. One query by key."""
+    stopped = select(ProviderState).where(ProviderState.name == "mail", ProviderState.stopped_at.is_not(None))
+    return db.session.scalar(stopped.execution_options(populate_existing=True))
+
+
+def _time_of(instant: datetime) -> str:
+    """Write a time of today short: ``14:02 UTC``."""
+    is_today = instant.date() == clock.now().date()
+    return f"{instant:%H:%M} UTC" if is_today else instant_in_words(instant)
 
 
 def _database_checks() -> dict[str, str]:
@@ -61,14 +84,13 @@ def silence_of_worker() -> str:
         return ""
     if beat_at is None:
         return "has never run"
-    is_today = beat_at.date() == clock.now().date()
-    return f"has been silent since {f'{beat_at:%H:%M} UTC' if is_today else instant_in_words(beat_at)}"
+    return f"has been silent since {_time_of(beat_at)}"
 
 
 @blueprint.app_context_processor
 def _for_templates() -> dict[str, object]:
     """Give templates the function, not its answer: only console pages ask."""
-    return {"silence_of_worker": silence_of_worker}
+    return {"silence_of_worker": silence_of_worker, "mail_stop": mail_stop, "time_of": _time_of}
 
 
 def _snapshot() -> str:

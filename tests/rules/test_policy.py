@@ -1,7 +1,7 @@
 """The communication policy: the shipped table of promises, and its shape in the API."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from statuspage.rules.policy import DEFAULT_POLICIES, UNOWED_NEXT_UPDATE, as_json, from_json
 from statuspage.rules.times import parse_span, span_in_iso
-from statuspage.rules.vocabulary import SEVERITY_MEANINGS, RuleBroken, Severity
+from statuspage.rules.vocabulary import SEVERITY_MEANINGS, MessageKind, RuleBroken, Severity
+
+NOW = datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -76,12 +78,33 @@ def test_what_is_named_is_replaced_and_the_rest_kept() -> None:
         {"holding_update": {"max_in_a_row": 0}},
         {"holding_update": {"enabled": "yes"}},
         {"holding_update": {"colour": "red"}},
+        {"undo_window": "PT0S"},
+        {"undo_window": "PT10M1S"},
+        {"undo_window": 30},
+        {"undo_window": "30 s"},
     ],
 )
 def test_what_is_no_policy_is_refused_beside_its_key(body: dict[str, Any]) -> None:
     with pytest.raises(RuleBroken) as broken:
         from_json(body, DEFAULT_POLICIES[Severity.SEV1])
     assert list(broken.value.errors) == list(body)
+
+
+def test_no_update_waits_unless_its_policy_says_so() -> None:
+    for policy in DEFAULT_POLICIES.values():
+        assert policy.undo_window is None
+        assert policy.undo_until(MessageKind.UPDATE, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "waits"),
+    [(MessageKind.ACKNOWLEDGE, False), (MessageKind.UPDATE, True), (MessageKind.RESOLVE, True)],
+)
+def test_every_message_but_the_first_waits_for_an_undo(kind: MessageKind, waits: bool) -> None:
+    policy = from_json({"undo_window": "PT30S"}, DEFAULT_POLICIES[Severity.SEV1])
+    assert as_json(policy)["undo_window"] == "PT30S"
+    assert policy.undo_until(kind, NOW) == (NOW + timedelta(seconds=30) if waits else None)
+    assert from_json({"undo_window": None}, policy).undo_window is None
 
 
 @given(st.integers(-30 * 86400, 90 * 86400))

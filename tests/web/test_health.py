@@ -28,7 +28,7 @@ def test_ready_is_when_database_worker_and_site_are_well(
 ) -> None:
     builders.page(started)
     assert anonymous.get("/readyz").json == {
-        "ready": False, "database": "ok", "worker": "silent", "snapshot": "missing"
+        "ready": False, "database": "ok", "worker": "silent", "snapshot": "missing", "mail": "ok"
     }  # fmt: skip
     beat(started)
     publisher.refresh(settings, started)

@@ -9,9 +9,10 @@ from sqlalchemy import select
 
 from statuspage import clock
 from statuspage.actions import drills
-from statuspage.db import db
-from statuspage.models import Component, Promise
-from statuspage.rules.vocabulary import AccountRole, ComponentState, MessageKind, PromiseState
+from statuspage.db import db, transaction
+from statuspage.models import Announcement, Component, Delivery, Promise, ProviderState, Subscriber, Update
+from statuspage.rules.subscriptions import identity
+from statuspage.rules.vocabulary import AccountRole, ComponentState, MessageKind, PromiseState, SubscriptionMethod
 from statuspage.settings import Settings
 from tests import builders
 from tests.ledgers import promise
@@ -46,6 +47,28 @@ def component_id() -> str:
     return str(db.session.scalar(select(Component.id)))
 
 
+def update_id() -> str:
+    return str(db.session.scalar(select(Update.id)))
+
+
+def hostile_subscriber_id() -> str:
+    """Somebody whose every word is hostile, and who was sent something; the same one each time."""
+    earlier = db.session.scalar(select(Subscriber.id))
+    if earlier is not None:
+        return earlier
+    now = clock.now()
+    with transaction(now) as session:
+        who = identity(HOSTILE, SubscriptionMethod.WEBHOOK, HOSTILE)
+        stop = {"name": "mail", "stopped_at": now, "retry_at": now, "reason": HOSTILE, "needs_person": True}
+        made = Subscriber(**who, state=Subscriber.ACTIVE, requested_at=now, request_user_agent=HOSTILE)
+        session.add_all([made, ProviderState(**stop)])
+        session.flush()
+        announcement_id = session.scalars(select(Announcement.id)).first()
+        sent = {"announcement_id": announcement_id, "subscriber_id": made.id, "address": made.id, "lane": 3}
+        session.add(Delivery(**sent, state=Delivery.DEAD, error=HOSTILE, not_before=now, settled_at=now))
+        return made.id
+
+
 def check(visitor: Visitor, path: str) -> str:
     answer = visitor.get(path)
     assert answer.status_code == 200, path
@@ -72,6 +95,10 @@ def test_every_page_of_the_console_is_sound_with_hostile_words_on_it(incident_id
         f"{room}/update",
         f"{room}/resolve",
         f"{room}?posted=update",
+        *(f"{room}?done={done}" for done in ("undo", "corrected", "corrected-and-sent", "sent-unchanged")),
+        f"{room}/delivery",
+        f"{room}/delivery?again=3",
+        f"{room}/updates/{update_id()}/correct",
         *(f"{room}/{step}" for step in STEPS),
         *(f"{room}/{document}" for document in ("direct-email", "post-incident-email", "post-mortem", "close")),
         f"{room}/promises/{promise_id()}/on-it",
@@ -92,6 +119,10 @@ def test_every_page_of_the_console_is_sound_with_hostile_words_on_it(incident_id
         "/admin/components/",
         f"/admin/components/{component_id()}",
         "/admin/people/",
+        "/admin/subscribers/",
+        "/admin/subscribers/?q=%25&state=active&method=email&component=all&kind=incidents",
+        f"/admin/subscribers/{hostile_subscriber_id()}",
+        f"/admin/subscribers/{hostile_subscriber_id()}?done=unsubscribed",
         "/admin/channels/",
         "/admin/templates/",
         "/admin/templates/resolve",
@@ -113,8 +144,11 @@ def test_pages_that_say_what_is_wrong_are_sound_too(incident_id: str, arrive: Ar
         "/admin/page/",
         "/admin/policies/SEV2",
         *(f"{room}/{step}" for step in ("severity", "declaration", "internal-update", "post-mortem")),
+        f"{room}/updates/{update_id()}/correct",
     ):
-        answer = admin.post(path, {"name": "", "title": HOSTILE * 9, "email": HOSTILE, "being_done": HOSTILE})
+        answer = admin.post(
+            path, {"body": "", "name": "", "title": HOSTILE * 9, "email": HOSTILE, "being_done": HOSTILE}
+        )
         assert answer.status_code == 422, path
         root = check_page(answer.text)
         errors = [each for each in root.iter() if (each.get("id") or "").startswith("error-")]

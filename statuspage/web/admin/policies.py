@@ -99,6 +99,7 @@ def _posted() -> dict[str, Any]:
         "text": form.get("holding_text", ""),
         "max_in_a_row": _number(form.get("holding_max", "")),
     }
+    body["undo_window"] = _span("undo_window", form.get("undo_window", ""), errors)
     if errors:
         raise RuleBroken(errors)
     return body
@@ -141,6 +142,7 @@ def _written(policy: Policy) -> dict[str, str]:
     holding = policy.holding_update
     return values | {
         "audience": " ".join(policy.audience),
+        "undo_window": typed_span(policy.undo_window) if policy.undo_window else "",
         "holding_enabled": "yes" if holding.enabled else "",
         "holding_at": typed_span(holding.at),
         "holding_text": holding.text,

@@ -259,7 +259,7 @@ def _update(frame: Frame, shown: Update) -> dict[str, Any]:
         "body": shown.body,
         "incident_id": shown.incident_id,
         "created_at": frame.instant(shown.created_at),
-        "updated_at": posted_at,
+        "updated_at": frame.instant(shown.edited_at or shown.posted_at),
         "display_at": posted_at,
         "affected_components": affected or None,
         "deliver_notifications": True,

@@ -30,6 +30,7 @@ from statuspage.rules.vocabulary import (
 )
 from statuspage.web import access
 from statuspage.web.console.messages import get_incident
+from statuspage.web.console.told import lines_of
 from statuspage.web.forms import STALE, StaleForm, form_token, posted_nonce, posted_version, typed
 from statuspage.web.publishing import publish_at_once
 
@@ -230,6 +231,8 @@ def _page(incident: Incident, kind: DocumentKind, kept: Mapping[str, str] | None
         is_author=document is not None and document.author_id == current_user.id,
         may_send=current_user.role.allows(AccountRole.COMMS),
         people=_reach(incident),
+        lines=lines_of(incident, clock.now()),
+        now=clock.now(),
         audience=policy_of(incident.severity or Severity.SEV4).audience,
     )
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from flask import Blueprint, current_app, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from statuspage import clock
 from statuspage.actions import incidents
@@ -14,7 +14,7 @@ from statuspage.actions.policies import policy_of
 from statuspage.actions.promises import promises_of
 from statuspage.actions.templates import template_for
 from statuspage.db import db
-from statuspage.models import Component, Incident, InternalUpdate, Page, Promise, Subscriber, Update
+from statuspage.models import Component, Incident, InternalUpdate, Page, Promise, Update
 from statuspage.rules import messages
 from statuspage.rules.policy import UNOWED_NEXT_UPDATE
 from statuspage.rules.times import typed_instant
@@ -35,6 +35,7 @@ from statuspage.web.console import preview
 from statuspage.web.console.clocks import form_of
 from statuspage.web.console.drills import play_of
 from statuspage.web.console.incidents import grouped_components, posted_states
+from statuspage.web.console.told import lines_of, reach_of
 from statuspage.web.forms import STALE, StaleForm, form_token, posted_nonce, posted_version, typed
 from statuspage.web.publishing import publish_at_once
 
@@ -96,7 +97,13 @@ post.keep_typed = post_again  # type: ignore[attr-defined]
 def show_preview(incident_id: str, kind: str) -> ResponseReturnValue:
     """Return how page, feed and mail would show what is typed so far; nothing is kept."""
     incident, chosen = get_incident(incident_id), MessageKind(kind)
-    return render_template("console/preview.html", preview=_preview(incident, chosen, typed(), clock.now()))
+    now = clock.now()
+    return render_template(
+        "console/preview.html",
+        incident=incident,
+        preview=_preview(incident, chosen, typed(), now),
+        **_reach(incident, chosen, typed(), now),
+    )
 
 
 def _posted_states(kind: MessageKind) -> dict[str, ComponentState]:
@@ -118,6 +125,8 @@ def get_incident(incident_id: str) -> Incident:
 def _show(incident: Incident, kind: MessageKind, kept: dict[str, str] | None, errors: dict[str, str]) -> str:
     now = clock.now()
     values = kept if kept is not None else _opening_values(incident, kind, now)
+    states = _states(incident, kind, kept)
+    lines = lines_of(incident, now)
     return render_template(
         "console/room.html",
         incident=incident,
@@ -126,7 +135,7 @@ def _show(incident: Incident, kind: MessageKind, kept: dict[str, str] | None, er
         typed=values,
         errors=errors,
         form_token=form_token(),
-        states=_states(incident, kind, kept),
+        states=states,
         groups=grouped_components(),
         promises=_promises(incident, now),
         timeline=_timeline(incident),
@@ -134,13 +143,23 @@ def _show(incident: Incident, kind: MessageKind, kept: dict[str, str] | None, er
         longest=policy_of(incident.severity or Severity.SEV4).next_update,
         play=play_of(incident.id, now),
         preview=_preview(incident, kind, values, now),
-        subscribers=db.session.scalar(
-            select(func.count()).select_from(Subscriber).where(Subscriber.state == Subscriber.ACTIVE)
-        ),
+        lines=lines,
+        held=next((line for line in reversed(tuple(lines.values())) if line.leaves_at), None),
+        **_reach(incident, kind, {f"state_{each}": state for each, state in states.items()}, now),
         may_post=current_user.role.allows(AccountRole.COMMS),
         may_help=current_user.role.allows(AccountRole.RESPONDER),
         now=now,
     )
+
+
+def _reach(incident: Incident, kind: MessageKind, values: Mapping[str, str], now: datetime) -> dict[str, object]:
+    """Return whom the message tells with the components chosen now, and how long its mails wait."""
+    chosen = {name.removeprefix("state_") for name, value in values.items() if name.startswith("state_") and value}
+    if incident.last_posted_at is not None or not chosen:
+        # Only the first message may leave a component out.
+        chosen |= {each.component_id for each in incident.components}
+    until = policy_of(incident.severity or Severity.SEV4).undo_until(kind, now)
+    return {"reach": reach_of(incident, chosen), "undo_window": until - now if until else None}
 
 
 def _promises(incident: Incident, now: datetime) -> list[Promise]:
