@@ -182,6 +182,14 @@ def _let_subscribers_choose() -> None:
     _change_check("subscribers", "ck_subscribers_state", OLD_SUBSCRIBER_STATES, SUBSCRIBER_STATES)
     op.create_index(op.f("ix_subscribers_email_key"), "subscribers", ["email_key"])
     op.create_index(op.f("ix_subscribers_mailbox_key"), "subscribers", ["mailbox_key"])
+    with_endpoint = sa.text("endpoint <> ''")
+    op.create_index(
+        "ix_subscribers_endpoint",
+        "subscribers",
+        ["endpoint"],
+        sqlite_where=with_endpoint,
+        postgresql_where=with_endpoint,
+    )
 
 
 OLD_GATE = "audience NOT IN ('subscribers', 'customers') OR (visibility = 'public' AND incident_id IS NOT NULL)"
