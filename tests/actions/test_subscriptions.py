@@ -13,6 +13,7 @@ from statuspage.actions.people import Browser, check_email
 from statuspage.db import db
 from statuspage.models import Announcement, AuditEntry, Delivery, Subscriber
 from statuspage.rules.vocabulary import NotFound, RuleBroken
+from tests import builders
 
 ASKER = Browser("192.0.2.1", "the browser that asked")
 READER = Browser("2001:db8::7", "the browser that confirmed")
@@ -24,7 +25,7 @@ def _installed(app: Flask) -> None:
 
 
 def subscribe(now: datetime, email: str = "ada@example.com", browser: Browser = ASKER) -> Subscriber:
-    subscriptions.subscribe(email, browser, now)
+    builders.asked(now, email, browser=browser)
     return known(email)
 
 
@@ -66,7 +67,7 @@ def test_only_who_confirmed_and_stayed_is_told(now: datetime) -> None:
     for name in ("pending", "active", "left"):
         subscribe(now, f"{name}@example.com")
     for name in ("active", "left"):
-        subscriptions.confirm(known(f"{name}@example.com").id, READER, now)
+        builders.confirm(known(f"{name}@example.com").id, now)
     subscriptions.unsubscribe(known("left@example.com").id, now)
     assert told() == ["active@example.com"]
 
@@ -74,8 +75,8 @@ def test_only_who_confirmed_and_stayed_is_told(now: datetime) -> None:
 def test_confirming_keeps_its_own_proof_and_is_recorded_once(now: datetime) -> None:
     asked = subscribe(now)
     later = now + timedelta(days=2)
-    assert subscriptions.confirm(asked.id, READER, later)
-    assert subscriptions.confirm(asked.id, ASKER, later + timedelta(days=1))
+    assert builders.confirm(asked.id, later, READER)
+    assert builders.confirm(asked.id, later + timedelta(days=1), ASKER)
     subscriber = known()
     assert (subscriber.state, subscriber.requested_at, subscriber.confirmed_at) == ("active", now, later)
     assert (subscriber.confirm_ip, subscriber.confirm_user_agent) == ("2001:db8::7", "the browser that confirmed")
@@ -84,7 +85,7 @@ def test_confirming_keeps_its_own_proof_and_is_recorded_once(now: datetime) -> N
 
 
 def test_asking_again_changes_nothing_for_who_is_subscribed(now: datetime) -> None:
-    subscriptions.confirm(subscribe(now).id, READER, now)
+    builders.confirm(subscribe(now).id, now, READER)
     subscriber = subscribe(now + timedelta(days=30), browser=Browser("203.0.113.9", "somebody else"))
     assert (subscriber.state, subscriber.requested_at, subscriber.request_ip) == ("active", now, "192.0.2.1")
     assert mailed() == ["ada@example.com"]
@@ -112,7 +113,7 @@ def test_capitals_make_no_second_subscriber_and_mail_goes_to_what_was_typed(now:
 
 def test_unsubscribing_is_at_once_and_recorded_once(now: datetime) -> None:
     subscriber_id = subscribe(now).id
-    subscriptions.confirm(subscriber_id, READER, now)
+    builders.confirm(subscriber_id, now, READER)
     for minutes in (1, 2):
         subscriptions.unsubscribe(subscriber_id, now + timedelta(minutes=minutes))
     subscriber = known()
@@ -123,21 +124,21 @@ def test_unsubscribing_is_at_once_and_recorded_once(now: datetime) -> None:
 
 def test_an_old_confirmation_does_not_bring_back_who_left(now: datetime) -> None:
     subscriber_id = subscribe(now).id
-    subscriptions.confirm(subscriber_id, READER, now)
+    builders.confirm(subscriber_id, now, READER)
     subscriptions.unsubscribe(subscriber_id, now)
-    assert not subscriptions.confirm(subscriber_id, READER, now)
+    assert not builders.confirm(subscriber_id, now, READER)
     assert told() == []
 
 
 def test_who_left_may_come_back_at_once_by_a_new_confirmation(now: datetime) -> None:
     subscriber_id = subscribe(now).id
-    subscriptions.confirm(subscriber_id, READER, now)
+    builders.confirm(subscriber_id, now, READER)
     subscriptions.unsubscribe(subscriber_id, now)
     again = subscribe(now + timedelta(minutes=5))
     assert (again.id, again.state) == (subscriber_id, "pending")
     assert len(mailed()) == 2
     assert told() == []
-    subscriptions.confirm(subscriber_id, READER, now + timedelta(minutes=6))
+    builders.confirm(subscriber_id, now + timedelta(minutes=6), READER)
     subscriber = known()
     assert (subscriber.confirmed_at, subscriber.unsubscribed_at) == (now + timedelta(minutes=6), None)
     assert told() == ["ada@example.com"]
@@ -145,7 +146,7 @@ def test_who_left_may_come_back_at_once_by_a_new_confirmation(now: datetime) -> 
 
 def test_what_a_browser_says_of_itself_is_cut_to_what_is_kept(now: datetime) -> None:
     talker = Browser("1" * 100, "x" * 5_000)
-    subscriptions.confirm(subscribe(now, browser=talker).id, talker, now)
+    builders.confirm(subscribe(now, browser=talker).id, now, talker)
     subscriber = known()
     assert (len(subscriber.request_ip), len(subscriber.request_user_agent)) == (45, 200)
     assert (len(subscriber.confirm_ip), len(subscriber.confirm_user_agent)) == (45, 200)
@@ -153,7 +154,7 @@ def test_what_a_browser_says_of_itself_is_cut_to_what_is_kept(now: datetime) -> 
 
 def test_a_bad_address_is_refused_and_nothing_is_kept(now: datetime) -> None:
     with pytest.raises(RuleBroken) as broken:
-        subscriptions.subscribe("ada@example.com, grace@example.com", ASKER, now)
+        builders.asked(now, "ada@example.com, grace@example.com")
     assert set(broken.value.errors) == {"email"}
     assert db.session.scalars(select(Subscriber)).all() == []
     assert mailed() == []
@@ -161,7 +162,7 @@ def test_a_bad_address_is_refused_and_nothing_is_kept(now: datetime) -> None:
 
 def test_nobody_by_this_id_is_said_plainly(now: datetime) -> None:
     with pytest.raises(NotFound):
-        subscriptions.confirm("nosuchthing0", READER, now)
+        builders.confirm("nosuchthing0", now, READER)
     with pytest.raises(NotFound):
         subscriptions.unsubscribe("nosuchthing0", now)
 
