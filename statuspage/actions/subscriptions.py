@@ -71,7 +71,7 @@ def subscribe(sign_up: SignUp, browser: Browser, secret_keys: Sequence[str], now
     Raises RuleBroken on ``email``, ``endpoint`` or ``components``; NotFound
     for an incident that can't be followed.
     """
-    who = _checked_identity(sign_up)
+    who = check_addresses(sign_up.email, sign_up.method, sign_up.endpoint)
     with transaction(now) as session:
         _check_components(session, sign_up.choice)
         if sign_up.incident_id is not None:
@@ -94,21 +94,23 @@ def subscribe(sign_up: SignUp, browser: Browser, secret_keys: Sequence[str], now
             announce_to_address(session, kind, subscriber.id, subscriber.email, subscriber.id, now, detail)
 
 
-def _checked_identity(sign_up: SignUp) -> dict[str, str]:
-    """Raise everything that is wrong with the addresses at once."""
+def check_addresses(email: str, method: SubscriptionMethod, endpoint: str) -> dict[str, str]:
+    """Return the columns of ``identity`` for addresses as typed.
+
+    Raises RuleBroken on ``email`` and ``endpoint``, for everything that is wrong with them at once.
+    """
     errors: dict[str, str] = {}
-    email = endpoint = ""
     try:
-        email = check_email(sign_up.email)
+        email = check_email(email)
     except RuleBroken as broken:
         errors |= broken.errors
     try:
-        endpoint = check_endpoint(sign_up.method, sign_up.endpoint)
+        endpoint = check_endpoint(method, endpoint)
     except RuleBroken as broken:
         errors |= broken.errors
     if errors:
         raise RuleBroken(errors)
-    return identity(email, sign_up.method, endpoint)
+    return identity(email, method, endpoint)
 
 
 def _check_components(session: Session, choice: Choice) -> None:

@@ -124,7 +124,8 @@ def _settings_page(subscriber: Subscriber, typed: dict[str, object], errors: dic
     token = make_token(current_app.config["STATUSPAGE"], Purpose.UNSUBSCRIBE, subscriber.id)
     return render(
         "manage",
-        state=subscriber.state,
+        # Not called state: the frame has a macro of that name.
+        life=subscriber.state,
         typed=typed,
         errors=errors,
         groups=page.load_groups(),

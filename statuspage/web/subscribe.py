@@ -60,8 +60,7 @@ def sign_up() -> ResponseReturnValue:
     if wait:
         return _form(email, typed, {"email": TOO_MANY}), 429, {"Retry-After": str(wait)}
     try:
-        method, endpoint = _posted_endpoint()
-        wanted = SignUp(email.strip(), _posted_choice(), method, endpoint)
+        wanted = _posted_sign_up(email.strip())
         subscriptions.subscribe(wanted, _browser(), _settings().secret_keys, clock.now())
     except RuleBroken as broken:
         return _form(email, typed, broken.errors), 422
@@ -220,6 +219,33 @@ def _wait(email: str) -> int:
     return wait
 
 
+def _posted_sign_up(email: str) -> SignUp:
+    """Return what the posted form asks for. Raises RuleBroken on every field that is wrong."""
+    errors: dict[str, str] = {}
+    method, choice = SubscriptionMethod.EMAIL, Choice()
+    endpoint = request.form.get("endpoint", "").strip(" ")
+    try:
+        method = _posted_method(endpoint)
+        subscriptions.check_addresses(email, method, endpoint)
+    except RuleBroken as broken:
+        errors |= broken.errors
+    try:
+        choice = _posted_choice()
+    except RuleBroken as broken:
+        errors |= broken.errors
+    if errors:
+        raise RuleBroken(errors)
+    return SignUp(email, choice, method, endpoint)
+
+
+def _posted_method(endpoint: str) -> SubscriptionMethod:
+    sentence = "Please choose where updates should go."
+    method = choose(SubscriptionMethod, request.form.get("method", "email"), "method", sentence)
+    if method is SubscriptionMethod.EMAIL and endpoint:
+        raise RuleBroken({"method": "You gave an address to post to: please say what it is."})
+    return method
+
+
 def _posted_choice() -> Choice:
     """Return the choice of the posted form; the short form on the front page has none to make."""
     if "scope" not in request.form:
@@ -227,16 +253,6 @@ def _posted_choice() -> Choice:
     if request.form["scope"] == "none":
         raise RuleBroken({"components": "Please choose all components or only some."})
     return chosen()
-
-
-def _posted_endpoint() -> tuple[SubscriptionMethod, str]:
-    method = choose(
-        SubscriptionMethod, request.form.get("method", "email"), "method", "Please choose where updates should go."
-    )
-    endpoint = request.form.get("endpoint", "").strip(" ")
-    if method is SubscriptionMethod.EMAIL and endpoint:
-        raise RuleBroken({"method": "You gave an address to post to: please say what it is."})
-    return method, endpoint
 
 
 def _typed() -> dict[str, object]:
