@@ -70,10 +70,10 @@ class Model:
         elif self.life == "active":
             if step == "confirm_follow":
                 self.follows = self.follows | {incident}
-            elif step == "unfollow":
-                self.follows = self.follows - {incident}
             elif step == "change":
                 self.choice = choice
+        if step == "unfollow":
+            self.follows = self.follows - {incident}
         if step == "leave" and self.life in ("pending", "active"):
             self.life = "unsubscribed"
 
@@ -106,7 +106,6 @@ class Pages:
             "confirm": (f"/subscriptions/{make_token(self.settings, Purpose.CONFIRM, subscriber_id)}", {}),
             "confirm_follow": (f"/subscriptions/{make_token(self.settings, Purpose.CONFIRM, follow)}", {}),
             "change": (manage, fields),
-            # Only what is listed has a button.
             "unfollow": (f"{manage}/follows/{incident_id}", {}),
             "leave": (
                 f"/unsubscribe/{make_token(self.settings, Purpose.UNSUBSCRIBE, subscriber_id)}",
