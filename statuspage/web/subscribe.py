@@ -108,7 +108,7 @@ def show(token: str) -> ResponseReturnValue:
         title = subscriptions.followable_title(incident_id)
         return render("confirm_follow", title=title) if title is not None else stale_link()
     if subscriber.state == Subscriber.ACTIVE:
-        return render("confirmed", manage_url=manage_url(subscriber), followed=followed.get(incident_id))
+        return _confirmed(subscriber, followed.get(incident_id))
     return render("confirm", **summary(subscriber))
 
 
@@ -126,7 +126,12 @@ def confirm(token: str) -> ResponseReturnValue:
     if not done:
         return stale_link()
     followed = dict(subscriptions.followed_by(subscriber.id))
-    return render("confirmed", manage_url=manage_url(subscriber), followed=followed.get(incident_id))
+    return _confirmed(subscriber, followed.get(incident_id))
+
+
+def _confirmed(subscriber: Subscriber, followed: str | None) -> str:
+    method = subscriber.method.value
+    return render("confirmed", manage_url=manage_url(subscriber), followed=followed, method=method)
 
 
 def _confirmable(token: str) -> tuple[Subscriber | None, str]:
