@@ -271,6 +271,14 @@ def test_who_asks_again_for_an_incident_that_is_followed_is_mailed_the_settings(
     assert letters()[-1][0] == "subscription_settings"
 
 
+def test_who_left_and_comes_back_begins_afresh(incident_id: str, now: datetime) -> None:
+    subscriber_id = builders.subscribed(now, incident_id=incident_id)
+    subscriptions.unsubscribe(subscriber_id, now)
+    builders.asked(now + timedelta(hours=2))
+    assert subscriptions.followed_by(subscriber_id) == []
+    assert subscriptions.choice_of(known()) == Choice()
+
+
 def test_an_incident_is_followed_only_by_who_is_subscribed(incident_id: str, now: datetime) -> None:
     subscriber_id = builders.subscribed(now)
     subscriptions.unsubscribe(subscriber_id, now)
