@@ -17,7 +17,7 @@ from statuspage.links import LIFETIMES, Purpose
 from statuspage.rendering import FILTERS
 from statuspage.rules.vocabulary import Conflict, NotFound
 from statuspage.settings import Settings, load
-from statuspage.web import access, auth, health, nudges, subscribe
+from statuspage.web import access, auth, health, manage, nudges, subscribe
 from statuspage.web.admin import channels as admin_channels
 from statuspage.web.admin import components as admin_components
 from statuspage.web.admin import page as admin_page
@@ -71,14 +71,16 @@ def create_app(settings: Settings | None = None) -> Flask:
     auth.install(app)
     app.before_request(access.enforce)
     csrf = CSRFProtect(app)
-    # Strangers' forms carry no session; the blueprint has checks of its own.
+    # Strangers' forms carry no session; the one blueprint has checks of its own, the other's address is a secret.
     csrf.exempt(subscribe.blueprint)
+    csrf.exempt(manage.blueprint)
     clocks.install(app)
     counting.install(app)
     for part in (
         health,
         auth,
         subscribe,
+        manage,
         nudges,
         board,
         clocks,

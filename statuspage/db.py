@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import URL, Connection, DateTime, Dialect, Engine, Table, TypeDecorator, event, make_url
+from sqlalchemy import URL, Connection, DateTime, Dialect, Engine, Table, TypeDecorator, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Session
 
@@ -149,6 +149,15 @@ def transaction(now: datetime) -> Iterator[Session]:
         raise
     finally:
         session.info["in_transaction"] = False
+
+
+def one_by_one(session: Session, name: str) -> None:
+    """Let transactions that say the same name pass one after the other, from here to their end.
+
+    For counting what no unique key can count. SQLite has one writer anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
 
 
 def insert_once(session: Session, table: Table, values: dict[str, Any]) -> bool:

@@ -19,6 +19,8 @@ class Purpose(StrEnum):
 
     CONFIRM = "confirm-subscription"
     UNSUBSCRIBE = "unsubscribe"
+    MANAGE = "manage-subscription"
+    SIGN_UP = "sign-up-form"
     INVITATION = "invitation"
     FORM = "form"
     NUDGE = "nudge"
@@ -28,9 +30,10 @@ LIFETIMES = {
     Purpose.CONFIRM: timedelta(days=7),
     Purpose.INVITATION: timedelta(days=7),
     Purpose.FORM: timedelta(hours=12),
+    Purpose.SIGN_UP: timedelta(days=1),
     Purpose.NUDGE: timedelta(days=7),
 }
-"""Purposes without a row here last for ever: every mail ever sent must be able to unsubscribe."""
+"""Purposes without a row here last for ever: every mail ever sent leads to the settings, and out."""
 
 
 def make_token(settings: Settings, purpose: Purpose, subject: str) -> str:

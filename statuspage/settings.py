@@ -132,6 +132,11 @@ class Settings:
         return urlsplit(self.public_url).hostname or ""
 
     @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """The present key, then those before it."""
+        return (self.secret_key, *self.secret_key_fallbacks)
+
+    @property
     def secure(self) -> bool:
         """Whether readers come by HTTPS."""
         return self.public_url.startswith("https://")

@@ -15,7 +15,7 @@ from flask import Flask
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from statuspage import clock
-from statuspage.actions import aftermath, audiences, escalation, mail_provider
+from statuspage.actions import aftermath, audiences, escalation, mail_provider, personal_data
 from statuspage.db import db, transaction
 from statuspage.delivery import chat, composition, outbox
 from statuspage.delivery.handover import Handovers
@@ -35,6 +35,7 @@ MAIL_SECONDS_A_TICK = 0.5
 # A stopping worker is killed after 25 s (supervisor.py).
 FINISH_SECONDS = 20.0
 HEARTBEAT_EVERY = timedelta(seconds=5)
+FORGET_EVERY = timedelta(hours=1)
 # With the database away every tick is a failure to log: fewer and fewer of them.
 LONGEST_PAUSE_SECONDS = 30.0
 FIRST_PROBE_AFTER = timedelta(seconds=10)
@@ -58,6 +59,7 @@ class Worker:
         self._told_of_stop = True
         self._posts = chat.Posts()
         self._beat_at: datetime | None = None
+        self._forgot_at: datetime | None = None
         self.failed_ticks = 0
         """How many ticks in a row the database did not answer."""
         self._database_failed = False
@@ -70,6 +72,7 @@ class Worker:
             self._deliver_to_channels,
             self._deliver,
             self._publish,
+            self._forget_unconfirmed,
             self._beat,
         )
         self._database_failed = False
@@ -241,6 +244,14 @@ class Worker:
     def _publish(self, now: datetime) -> bool:
         publisher.refresh(self._settings, now)
         return False
+
+    def _forget_unconfirmed(self, now: datetime) -> bool:
+        if self._forgot_at is not None and abs(now - self._forgot_at) < FORGET_EVERY:
+            return False
+        is_more_to_do = personal_data.forget_unconfirmed(now)
+        if not is_more_to_do:
+            self._forgot_at = now
+        return is_more_to_do
 
     def _beat(self, now: datetime) -> bool:
         # Either way: after a clock that was set back is believed, the last beat lies in the future.

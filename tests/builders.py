@@ -4,10 +4,13 @@ import itertools
 from datetime import datetime
 from typing import Any
 
-from statuspage.actions import channels, components, incidents, people
+from statuspage.actions import channels, components, incidents, people, subscriptions
+from statuspage.actions.people import Browser
+from statuspage.actions.subscriptions import SignUp
 from statuspage.db import db
-from statuspage.models import Incident
+from statuspage.models import Incident, Subscriber
 from statuspage.rules import messages
+from statuspage.rules.subscriptions import Choice, identity
 from statuspage.rules.vocabulary import (
     AccountRole,
     ChannelKind,
@@ -15,10 +18,14 @@ from statuspage.rules.vocabulary import (
     IncidentRole,
     MessageKind,
     Severity,
+    SubscriptionMethod,
     Visibility,
 )
 from tests.typed import typed
 
+EVERYTHING = Choice()
+READER = Browser("192.0.2.1", "a test")
+SECRET_KEYS = ("a key for the tests that is long enough to be taken",)
 PASSWORD = "correct horse battery"
 
 _numbers = itertools.count(1)
@@ -35,6 +42,34 @@ def page(now: datetime, name: str = "Larkspur") -> str:
 
 def account(now: datetime, role: AccountRole = AccountRole.COMMS, email: str = "") -> str:
     return people.add_account(email or f"person{next(_numbers)}@example.com", "Ada", role, PASSWORD, now)
+
+
+def asked(
+    now: datetime,
+    email: str = "ada@example.com",
+    choice: Choice = EVERYTHING,
+    *,
+    method: SubscriptionMethod = SubscriptionMethod.EMAIL,
+    endpoint: str = "",
+    incident_id: str | None = None,
+    browser: Browser = READER,
+) -> str:
+    """Return the id of a subscription that somebody asks for."""
+    subscriptions.subscribe(SignUp(email, choice, method, endpoint, incident_id), browser, SECRET_KEYS, now)
+    db.session.rollback()
+    key = identity(email, method, endpoint)["unique_key"]
+    return db.session.query(Subscriber).filter_by(unique_key=key).one().id
+
+
+def confirm(subscriber_id: str, now: datetime, browser: Browser = READER, token: str = "a token") -> bool:
+    return subscriptions.confirm(subscriber_id, token, browser, SECRET_KEYS, now)
+
+
+def subscribed(now: datetime, email: str = "ada@example.com", choice: Choice = EVERYTHING, **about: Any) -> str:
+    """Return the id of a confirmed subscriber; the confirmation mail stays in the outbox."""
+    subscriber_id = asked(now, email, choice, **about)
+    confirm(subscriber_id, now)
+    return subscriber_id
 
 
 def component(now: datetime, name: str = "Sign-in", group_id: str = "") -> str:

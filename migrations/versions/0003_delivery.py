@@ -218,6 +218,14 @@ def _let_subscribers_choose() -> None:
         sqlite_where=active,
         postgresql_where=active,
     )
+    with_endpoint = sa.text("endpoint <> ''")
+    op.create_index(
+        "ix_subscribers_endpoint",
+        "subscribers",
+        ["endpoint"],
+        sqlite_where=with_endpoint,
+        postgresql_where=with_endpoint,
+    )
 
 
 OLD_GATE = "audience NOT IN ('subscribers', 'customers') OR (visibility = 'public' AND incident_id IS NOT NULL)"

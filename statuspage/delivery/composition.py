@@ -21,11 +21,12 @@ from statuspage.links import Purpose, make_token
 from statuspage.models import Account, Announcement, Channel, Document, InternalUpdate, Page, Update
 from statuspage.rendering import environment
 from statuspage.rules.times import instant_in_words
-from statuspage.rules.vocabulary import LABELS, DocumentKind, Visibility
+from statuspage.rules.vocabulary import LABELS, DocumentKind, SubscriptionMethod, Visibility
 from statuspage.settings import Settings
 
 # What mail programs show of a mail's beginning in their lists.
 PREHEADER_LIMIT = 90
+MANAGE_PATH = "subscriptions/manage"
 ROOM_LABEL = "Open the incident room"
 
 
@@ -43,6 +44,7 @@ class IncidentMail:
     components: tuple[tuple[str, str], ...]
     """Name and state of every affected component."""
     incident_url: str
+    manage_url: str
     unsubscribe_url: str
 
 
@@ -55,8 +57,9 @@ class DocumentMail:
     body: str
     body_html: Markup
     incident_url: str
+    manage_url: str
     unsubscribe_url: str
-    """Empty for customers: they get it because they use the product, not because they signed up."""
+    """Both empty for customers: they get it because they use the product, not because they signed up."""
 
 
 def compose(announcement: Announcement, settings: Settings, for_customers: bool = False) -> Message:
@@ -72,15 +75,30 @@ def compose(announcement: Announcement, settings: Settings, for_customers: bool 
     if announcement.kind == "document":
         # A test to oneself has no subscription to end.
         return _document(announcement, page_name, settings, for_customers or announcement.audience == "address")
-    purpose = {"confirm_subscription": Purpose.CONFIRM, "invitation": Purpose.INVITATION}[announcement.kind]
-    path = {Purpose.CONFIRM: "subscriptions", Purpose.INVITATION: "invitation"}[purpose]
-    token = make_token(settings, purpose, announcement.subject_id)
-    values = {"page_name": page_name, "url": f"{settings.public_url}/{path}/{token}"}
-    if purpose is Purpose.INVITATION and db.session.get(Account, announcement.subject_id) is None:
+    return _link_mail(announcement, page_name, settings)
+
+
+def _link_mail(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+    """Write a mail whose point is one link; of whoever asked for it, it says nothing."""
+    kind, detail, subject = announcement.kind, announcement.detail or {}, announcement.subject_id
+    purpose, path = {
+        "confirm_subscription": (Purpose.CONFIRM, "subscriptions"),
+        "confirm_follow": (Purpose.CONFIRM, "subscriptions"),
+        "subscription_settings": (Purpose.MANAGE, MANAGE_PATH),
+        "invitation": (Purpose.INVITATION, "invitation"),
+    }[kind]
+    if kind == "confirm_follow":
+        subject = f"{subject}:{detail['incident_id']}"
+    if purpose is Purpose.INVITATION and db.session.get(Account, subject) is None:
         raise LookupError("the invited account is gone")
+    values = {
+        "page_name": page_name,
+        "url": f"{settings.public_url}/{path}/{make_token(settings, purpose, subject)}",
+        "method": detail.get("method", SubscriptionMethod.EMAIL.value),
+    }
     headers = _common_headers(announcement)
-    headers["Message-ID"] = f"<{announcement.kind}.{announcement.id}@{_host(settings)}>"
-    return _render(announcement.kind, values, headers)
+    headers["Message-ID"] = f"<{kind}.{announcement.id}@{_host(settings)}>"
+    return _render(kind, values, headers)
 
 
 def recipients(batch: Batch, settings: Settings) -> list[Recipient]:
@@ -95,6 +113,7 @@ def recipient(announcement: Announcement, delivery: Claimed, settings: Settings)
     marks, values = _marks(announcement, settings), {}
     if delivery.subscriber_id is not None:
         values["token"] = make_token(settings, Purpose.UNSUBSCRIBE, delivery.subscriber_id)
+        values["manage"] = make_token(settings, Purpose.MANAGE, delivery.subscriber_id)
     values["recipient"] = delivery.subscriber_id or delivery.customer_id or "test"
     return Recipient(delivery.id, delivery.address, {marks[name]: value for name, value in values.items()})
 
@@ -195,6 +214,7 @@ def _incident_update(announcement: Announcement, page_name: str, settings: Setti
     if update is None:
         raise LookupError("the update is gone")
     incident, host, marks = update.incident, _host(settings), _marks(announcement, settings)
+    manage_url = f"{settings.public_url}/{MANAGE_PATH}/{marks['manage']}"
     unsubscribe_url = f"{settings.public_url}/unsubscribe/{marks['token']}"
     mail = IncidentMail(
         page_name=page_name,
@@ -207,6 +227,7 @@ def _incident_update(announcement: Announcement, page_name: str, settings: Setti
         next_update_by=update.next_update_by,
         components=tuple((each["name"], each["new_state"]) for each in update.component_states),
         incident_url=f"{settings.public_url}/incidents/{incident.id}",
+        manage_url=manage_url,
         unsubscribe_url=unsubscribe_url,
     )
     subject, text, html = render_incident_update(mail)
@@ -214,7 +235,7 @@ def _incident_update(announcement: Announcement, page_name: str, settings: Setti
         # The same update to the same person has the same id: receivers can drop a second copy.
         "Message-ID": f"<incident.{incident.id}.{update.sequence}.{marks['recipient']}@{host}>",
     }
-    headers |= _list_headers(unsubscribe_url, settings)
+    headers |= _list_headers(manage_url, unsubscribe_url, settings)
     if update.sequence > 1:
         first = f"<incident.{incident.id}.1.{marks['recipient']}@{host}>"
         headers |= {"In-Reply-To": first, "References": first}
@@ -232,6 +253,7 @@ def _document(announcement: Announcement, page_name: str, settings: Settings, fo
     if document is None:
         raise LookupError("the document is gone")
     incident, marks = document.incident, _marks(announcement, settings)
+    manage_url = "" if for_customers else f"{settings.public_url}/{MANAGE_PATH}/{marks['manage']}"
     unsubscribe_url = "" if for_customers else f"{settings.public_url}/unsubscribe/{marks['token']}"
     what_happened = document.kind is DocumentKind.POST_INCIDENT_EMAIL
     mail = DocumentMail(
@@ -241,6 +263,7 @@ def _document(announcement: Announcement, page_name: str, settings: Settings, fo
         # Cleaned when the document was written.
         body_html=Markup(document.body_html),  # noqa: S704
         incident_url=f"{settings.public_url}/incidents/{incident.id}",
+        manage_url=manage_url,
         unsubscribe_url=unsubscribe_url,
     )
     subject, text, html = render_document(mail)
@@ -249,15 +272,16 @@ def _document(announcement: Announcement, page_name: str, settings: Settings, fo
     headers = _common_headers(announcement)
     headers["Message-ID"] = f"<document.{announcement.id}.{marks['recipient']}@{_host(settings)}>"
     if unsubscribe_url:
-        headers |= _list_headers(unsubscribe_url, settings)
+        headers |= _list_headers(manage_url, unsubscribe_url, settings)
     return Message(subject, text, html, headers)
 
 
-def _list_headers(unsubscribe_url: str, settings: Settings) -> dict[str, str]:
+def _list_headers(manage_url: str, unsubscribe_url: str, settings: Settings) -> dict[str, str]:
     """For mail to people who signed up: RFC 8058, one click, no questions; RFC 2369 and RFC 2919, what list this is."""
     return {
         "List-Unsubscribe": f"<{unsubscribe_url}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        "List-Help": f"<{manage_url}>",
         "List-Id": f"<incidents.{_host(settings)}>",
         "List-Archive": f"<{settings.public_url}/history>",
         "Precedence": "list",
@@ -291,7 +315,7 @@ def _common_headers(announcement: Announcement) -> dict[str, str]:
 def _marks(announcement: Announcement, settings: Settings) -> dict[str, str]:
     """What stands for a recipient's own values: words that no text of an incident can contain by chance."""
     secret = hashlib.sha256(f"{settings.secret_key} marks {announcement.id}".encode()).hexdigest()[:16]
-    return {name: f"mark{secret}{name}" for name in ("token", "recipient")}
+    return {name: f"mark{secret}{name}" for name in ("token", "manage", "recipient")}
 
 
 def _render(kind: str, values: Mapping[str, Any], headers: Mapping[str, str]) -> Message:

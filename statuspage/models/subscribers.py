@@ -86,6 +86,13 @@ class Subscriber(Base):
             sqlite_where=text("state = 'active'"),
             postgresql_where=text("state = 'active'"),
         ),
+        # How many were signed up for one endpoint.
+        Index(
+            "ix_subscribers_endpoint",
+            "endpoint",
+            sqlite_where=text("endpoint <> ''"),
+            postgresql_where=text("endpoint <> ''"),
+        ),
     )
 
 

@@ -221,6 +221,11 @@ def load_entry_ids() -> list[str]:
     return [*incidents, *db.session.scalars(select(Maintenance.id))]
 
 
+def load_groups() -> Groups:
+    """Return the components on the page by their groups."""
+    return _grouped(_components(), _overlaid())
+
+
 def load_component_ids() -> list[str]:
     """Return the id of every component on the page."""
     return list(db.session.scalars(select(Component.id).where(Component.archived_at.is_(None))))

@@ -8,10 +8,6 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from statuspage.actions import subscriptions
-from statuspage.actions.people import Browser
-from statuspage.db import db
-from statuspage.models import Subscriber
 from statuspage.rules.vocabulary import ComponentState
 from statuspage.settings import Settings, SmtpServer
 from tests import builders, chatserver, mailservers
@@ -21,10 +17,7 @@ from tests.mailservers import MailServer
 
 def subscribed(email: str, now: datetime) -> str:
     """Return the id of a confirmed subscriber; the confirmation mail stays in the outbox."""
-    subscriptions.subscribe(email, Browser("192.0.2.1", "a test"), now)
-    subscriber = db.session.query(Subscriber).filter_by(email_key=email.lower()).one()
-    subscriptions.confirm(subscriber.id, Browser("192.0.2.1", "a test"), now)
-    return subscriber.id
+    return builders.subscribed(now, email)
 
 
 @pytest.fixture

@@ -66,6 +66,17 @@ def test_one_click_leads_out(acknowledged: str, settings: Settings) -> None:
     assert f"/unsubscribe/{token}" in recipient.fill(message.html)
 
 
+def test_every_mail_leads_to_ones_settings(acknowledged: str, settings: Settings) -> None:
+    message, recipient = composed(settings)
+    address = recipient.fill(message.headers["List-Help"]).strip("<>")
+    token = address.removeprefix("http://status.example.com/subscriptions/manage/")
+    assert read_token(settings, Purpose.MANAGE, token) == "subscriber01"
+    assert read_token(settings, Purpose.UNSUBSCRIBE, token) is None
+    for words in (recipient.fill(message.text), recipient.fill(message.html)):
+        assert address in words
+        assert "Change what you get" in words
+
+
 def test_the_mails_of_an_incident_are_one_thread(
     acknowledged: str, writer: str, settings: Settings, now: datetime
 ) -> None:
@@ -97,17 +108,35 @@ def test_hostile_words_show_as_they_were_typed(
     assert "{{7*7}}" in message.html
 
 
-def test_a_confirmation_mail_carries_nothing_of_whoever_asked(writer: str, settings: Settings, now: datetime) -> None:
-    composition_kind = "confirm_subscription"
+@pytest.mark.parametrize(
+    ("kind", "detail", "path", "purpose", "subject"),
+    [
+        ("confirm_subscription", None, "/subscriptions/", Purpose.CONFIRM, "subscriber01"),
+        ("confirm_subscription", {"method": "webhook"}, "/subscriptions/", Purpose.CONFIRM, "subscriber01"),
+        ("confirm_subscription", {"method": "slack"}, "/subscriptions/", Purpose.CONFIRM, "subscriber01"),
+        ("confirm_follow", {"incident_id": "x1"}, "/subscriptions/", Purpose.CONFIRM, "subscriber01:x1"),
+        ("subscription_settings", {"method": "email"}, "/subscriptions/manage/", Purpose.MANAGE, "subscriber01"),
+        ("subscription_settings", {"method": "teams"}, "/subscriptions/manage/", Purpose.MANAGE, "subscriber01"),
+    ],
+)
+def test_a_mail_to_who_may_not_have_asked_carries_one_link_and_nothing_of_the_asker(
+    kind: str, detail: dict[str, str] | None, path: str, purpose: Purpose, subject: str, writer: str,
+    settings: Settings, now: datetime,
+) -> None:  # fmt: skip
     announcement = Announcement(
-        id=1, kind=composition_kind, audience="address", visibility="public", subject_id="subscriber01",
+        id=1, kind=kind, audience="address", visibility="public", subject_id="subscriber01", detail=detail,
         address="ada@example.com", created_at=now,
     )  # fmt: skip
     message = composition.compose(announcement, settings)
-    token = message.text.split("/subscriptions/")[1].split()[0]
-    assert read_token(settings, Purpose.CONFIRM, token) == "subscriber01"
+    token = message.text.split(path)[1].split()[0]
+    assert read_token(settings, purpose, token) == subject
     assert read_token(settings, Purpose.UNSUBSCRIBE, token) is None
-    assert "List-Unsubscribe" not in message.headers
+    assert f"{path}{token}" in message.html
+    assert not [name for name in message.headers if name.startswith("List-")]
+    assert "ada@" not in message.text + message.html + message.subject
+    check_page(message.html.replace(" style=", " data-style="))
+    if detail and detail.get("method") == "teams":
+        assert "a room in Microsoft Teams" in message.text
 
 
 def test_an_announcement_about_nothing_is_said_to_be_so(writer: str, settings: Settings, now: datetime) -> None:

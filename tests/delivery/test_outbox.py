@@ -54,16 +54,12 @@ def test_every_active_subscriber_gets_one_delivery(announced: list[str], now: da
 
 
 def test_pending_and_unsubscribed_people_get_none(incident_id: str, writer: str, now: datetime) -> None:
-    subscriptions.subscribe("pending@example.com", outbox_browser(), now)
+    builders.asked(now, "pending@example.com")
     gone = subscribed("gone@example.com", now)
     subscriptions.unsubscribe(gone, now)
     builders.post(MessageKind.ACKNOWLEDGE, incident_id, {}, writer, now)
     expand_all(now)
     assert deliveries() == []
-
-
-def outbox_browser() -> subscriptions.Browser:
-    return subscriptions.Browser("192.0.2.1", "a test")
 
 
 def test_many_subscribers_are_expanded_in_chunks(
@@ -132,7 +128,7 @@ def test_an_unsubscribe_overtakes_the_queue(announced: list[str], now: datetime)
 
 
 def test_sign_up_mail_overtakes_incident_mail(announced: list[str], now: datetime) -> None:
-    subscriptions.subscribe("new@example.com", outbox_browser(), now)
+    builders.asked(now, "new@example.com")
     batch = outbox.claim("one", 10, now)
     assert batch is not None
     assert [each.address for each in batch.deliveries] == ["new@example.com"]

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import delete, select, text, update
 
 from statuspage import clock
-from statuspage.actions import audiences, customers
+from statuspage.actions import audiences, customers, personal_data
 from statuspage.db import db, transaction
 from statuspage.delivery import outbox
 from statuspage.delivery.providers import transport_for
@@ -20,6 +20,7 @@ from statuspage.models import (
     Document,
     Heartbeat,
     Incident,
+    Subscriber,
 )
 from statuspage.rules.vocabulary import MessageKind
 from statuspage.settings import Settings
@@ -236,3 +237,16 @@ def test_ticks_without_a_database_are_counted_so_that_they_get_rarer(
         for count in failed:
             assert not worker.tick(now) or count == 0
             assert worker.failed_ticks == count
+
+
+def test_once_an_hour_the_worker_forgets_who_never_confirmed(
+    writer: str, settings: Settings, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(personal_data, "FORGOTTEN_AT_ONCE", 2)
+    worker = Worker(settings, transport_for(settings))
+    work(worker, now)
+    for number in range(5):
+        builders.asked(now - timedelta(days=7, seconds=1), f"reader{number}@example.com")
+    for minutes, left in ((59, 5), (60, 0)):
+        work(worker, now + timedelta(minutes=minutes))
+        assert len(db.session.scalars(select(Subscriber)).all()) == left

@@ -53,6 +53,7 @@ NAMES = [
     "nudges_at_00", "nudges_at_²", "holding_max", "holding_text", "role", "role_commander", "group_id", "state", "url",
     "kind", "account_id", "visibility", "state_nosuchthing0", "state_", "form_token", "scenario", "next", "time_zone",
     "support_url", "present", "unsubscribe", "message", "what_happened", "resolved_at", "started_at",
+    "scope", "component", "method", "endpoint", "erase",
 ]  # fmt: skip
 
 

@@ -180,11 +180,18 @@ def test_mails_kept_as_files_can_be_read(incident_id: str, arrive: Arrive, setti
 
 
 def test_pages_for_strangers_are_sound(incident_id: str, anonymous: Visitor) -> None:
-    for path in ("/login", "/subscribe"):
+    for path in ("/login", "/subscribe", f"/subscribe/incidents/{incident_id}"):
         answer = anonymous.get(path)
         assert answer.status_code == 200
         check_page(answer.text)
-    for path in ("/nothing/here", "/invitation/nonsense", "/unsubscribe/nonsense"):
+    for path in (
+        "/nothing/here",
+        "/invitation/nonsense",
+        "/unsubscribe/nonsense",
+        "/subscriptions/nonsense",
+        "/subscriptions/manage/nonsense",
+        "/subscribe/incidents/nosuchthing0",
+    ):
         answer = anonymous.get(path)
         assert answer.status_code in (400, 404)
         check_page(answer.text)

@@ -7,7 +7,6 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from statuspage.actions import subscriptions
-from statuspage.actions.people import Browser
 from statuspage.app import create_app
 from statuspage.db import db
 from statuspage.delivery import outbox
@@ -17,8 +16,6 @@ from statuspage.settings import Settings, load
 from tests import builders
 from tests.pagechecks import check_page, text_of
 from tests.web.conftest import Visitor
-
-READER = Browser("192.0.2.1", "a test")
 
 
 @pytest.fixture(autouse=True)
@@ -51,11 +48,7 @@ def link(settings: Settings, purpose: Purpose, subscriber_id: str | None = None)
 @pytest.fixture
 def active(started: datetime) -> str:
     """The id of a confirmed subscriber."""
-    subscriptions.subscribe("ada@example.com", READER, started)
-    found = subscriber()
-    assert found is not None
-    subscriptions.confirm(found.id, READER, started)
-    return found.id
+    return builders.subscribed(started)
 
 
 def test_signing_up_mails_a_link_whose_page_has_a_button(anonymous: Visitor, settings: Settings) -> None:
@@ -91,9 +84,9 @@ def test_the_answer_does_not_tell_whether_an_address_is_known(anonymous: Visitor
 
 def test_one_address_gets_one_confirmation_mail_an_hour(started: datetime, app: Flask) -> None:
     for minutes in (0, 5, 59):
-        subscriptions.subscribe("ada@example.com", READER, started + timedelta(minutes=minutes))
+        builders.asked(started + timedelta(minutes=minutes))
     assert confirmations() == 1
-    subscriptions.subscribe("Ada@Example.com", READER, started + timedelta(minutes=61))
+    builders.asked(started + timedelta(minutes=61), "Ada@Example.com")
     assert confirmations() == 2
     assert db.session.scalar(select(func.count()).select_from(Subscriber)) == 1
 

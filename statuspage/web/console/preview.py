@@ -52,6 +52,7 @@ def make(
             next_update_by=draft.instant("next_update_by"),
             components=components,
             incident_url=f"{public_url}/incidents/{incident.id}",
+            manage_url="(each reader's own link)",
             unsubscribe_url="(each reader's own link)",
         )
     )
