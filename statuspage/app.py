@@ -17,12 +17,13 @@ from statuspage.links import LIFETIMES, Purpose
 from statuspage.rendering import FILTERS
 from statuspage.rules.vocabulary import Conflict, NotFound
 from statuspage.settings import Settings, load
-from statuspage.web import access, auth, health, nudges, subscribe
+from statuspage.web import access, auth, health, hooks, nudges, subscribe
 from statuspage.web.admin import channels as admin_channels
 from statuspage.web.admin import components as admin_components
 from statuspage.web.admin import page as admin_page
 from statuspage.web.admin import people as admin_people
 from statuspage.web.admin import policies as admin_policies
+from statuspage.web.admin import suppressions as admin_suppressions
 from statuspage.web.admin import templates as admin_templates
 from statuspage.web.api import documents as api_documents
 from statuspage.web.api import incidents as api_incidents
@@ -59,11 +60,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     csrf = CSRFProtect(app)
     # Strangers' forms carry no session; the blueprint has checks of its own.
     csrf.exempt(subscribe.blueprint)
+    # Other services sign what they post.
+    csrf.exempt(hooks.blueprint)
     clocks.install(app)
     for part in (
         health,
         auth,
         subscribe,
+        hooks,
         nudges,
         board,
         clocks,
@@ -77,7 +81,15 @@ def create_app(settings: Settings | None = None) -> Flask:
         reports,
     ):
         app.register_blueprint(part.blueprint)
-    for part in (admin_components, admin_people, admin_policies, admin_channels, admin_templates, admin_page):
+    for part in (
+        admin_components,
+        admin_people,
+        admin_policies,
+        admin_channels,
+        admin_suppressions,
+        admin_templates,
+        admin_page,
+    ):
         app.register_blueprint(part.blueprint)
     for part in (api_pages, api_incidents, api_documents, api_promises):
         # No cookie counts here, so no other site can use one.
