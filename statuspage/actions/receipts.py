@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from statuspage.actions.ledger import audit
-from statuspage.db import transaction
+from statuspage.db import insert_missing, transaction
 from statuspage.delivery import suppression
 from statuspage.delivery.suppression import Why
 from statuspage.models import Delivery, ProviderEvent, SoftBounce, Subscriber, Suppression
@@ -166,24 +165,18 @@ def _keep(
     session: Session, by_key: Mapping[str, Report], about: Mapping[str, Delivery | None], now: datetime
 ) -> set[str]:
     """Write the reports down; return the keys of those that had not come before."""
-    if not by_key:
-        return set()
-    values = []
-    for key in sorted(by_key):
-        report, row = by_key[key], about[key]
-        values.append(
-            {
-                "event_key": key,
-                "delivery_id": row.id if row else None,
-                "event": report.name,
-                "detail": report.reason,
-                "occurred_at": report.occurred_at,
-                "received_at": now,
-            }
-        )
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = insert(ProviderEvent).values(values).on_conflict_do_nothing().returning(ProviderEvent.event_key)
-    return set(session.scalars(statement))
+    values = [
+        {
+            "event_key": key,
+            "delivery_id": row.id if (row := about[key]) else None,
+            "event": report.name,
+            "detail": report.reason,
+            "occurred_at": report.occurred_at,
+            "received_at": now,
+        }
+        for key, report in by_key.items()
+    ]
+    return insert_missing(session, ProviderEvent.__table__, values, "event_key")  # type: ignore[arg-type]
 
 
 def _apply(row: Delivery, report: Report, now: datetime) -> None:
@@ -241,13 +234,11 @@ def _count_soft_bounces(session: Session, reports: Iterable[Report]) -> dict[str
         if (judged := verdict(report.event, report.reason)) in (Verdict.SOFT_BOUNCE, Verdict.REACHED)
     ]
     first = {key: occurred_at for occurred_at, key, is_refusal, _ in sorted(told, reverse=True) if is_refusal}
-    if first:
-        values = [
-            {"address_key": key, "count": 0, "first_at": occurred_at, "last_at": occurred_at}
-            for key, occurred_at in sorted(first.items())
-        ]
-        insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        session.execute(insert(SoftBounce).values(values).on_conflict_do_nothing())
+    values = [
+        {"address_key": key, "count": 0, "first_at": occurred_at, "last_at": occurred_at}
+        for key, occurred_at in first.items()
+    ]
+    insert_missing(session, SoftBounce.__table__, values, "address_key")  # type: ignore[arg-type]
     found = (
         select(SoftBounce)
         .where(SoftBounce.address_key.in_({key for _, key, _, _ in told}))

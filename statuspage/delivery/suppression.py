@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from statuspage.db import db, transaction
-from statuspage.models import Customer, Delivery, SoftBounce, Subscriber, Suppression, new_id
+from statuspage.db import db, insert_missing, transaction
+from statuspage.models import Customer, Delivery, SoftBounce, Subscriber, Suppression
 from statuspage.rules.deliveries import blames_address
 from statuspage.rules.vocabulary import SubscriptionMethod
 
@@ -97,23 +96,12 @@ def suppress(session: Session, found: Mapping[str, Why], now: datetime) -> set[s
     """
     if not found:
         return set()
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    # In one order everywhere: two requests that bring the same addresses don't wait for each other in a circle.
-    keys = sorted(found)
-    statement = insert(Suppression).values(
-        [
-            {
-                "id": new_id(),
-                "address_key": key,
-                "reason": found[key].reason,
-                "detail": found[key].detail[:DETAIL_LIMIT],
-                "created_at": now,
-            }
-            for key in keys
-        ]
-    )
-    fresh = set(session.scalars(statement.on_conflict_do_nothing().returning(Suppression.address_key)))
-    known = [key for key in keys if key not in fresh]
+    values = [
+        {"address_key": key, "reason": why.reason, "detail": why.detail[:DETAIL_LIMIT], "created_at": now}
+        for key, why in found.items()
+    ]
+    fresh = insert_missing(session, Suppression.__table__, values, "address_key")  # type: ignore[arg-type]
+    known = found.keys() - fresh
     rows = session.scalars(
         select(Suppression)
         .where(Suppression.address_key.in_(known))
