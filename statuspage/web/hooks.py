@@ -36,6 +36,9 @@ def sendgrid() -> ResponseReturnValue:
         abort(404)
     request.max_content_length = BODY_LIMIT
     body = request.get_data(cache=False)
+    if len(body) >= BODY_LIMIT:
+        # One without an announced length is cut off there.
+        abort(413)
     signature, timestamp = request.headers.get(SIGNATURE, ""), request.headers.get(TIMESTAMP, "")
     # Over the bytes as they came: what is parsed and written again may differ by a space.
     message = timestamp.encode("utf-8", "replace") + body
