@@ -23,6 +23,7 @@ SAMPLES = {
     "group_id": "nosuchthing0",
     "account_id": "nosuchthing0",
     "channel_id": "nosuchthing0",
+    "suppression_id": "nosuchthing0",
     "token_hash": "0" * 64,
     "token": "nonsense",
     "kind": "acknowledge",

@@ -93,6 +93,7 @@ def test_every_page_of_the_console_is_sound_with_hostile_words_on_it(incident_id
         f"/admin/components/{component_id()}",
         "/admin/people/",
         "/admin/channels/",
+        "/admin/suppressions/",
         "/admin/templates/",
         "/admin/templates/resolve",
         "/admin/page/",
