@@ -80,7 +80,7 @@ def test_a_mail_that_waits_to_be_sent_again_is_not_sent_once_it_proves_to_have_b
 @pytest.mark.parametrize("state", ["queued", "cancelled"])
 def test_a_mail_that_was_never_handed_over_is_nobodys_business(state: str, now: datetime) -> None:
     mail = delivery(ADA, now, state, attempts=0, batch="")
-    take_events([event("delivered", mail, ADA, now), event("spamreport", mail, ADA, now)], now)
+    take_events([event(name, mail, ADA, now, sp_chunk="") for name in ("delivered", "spamreport")], now)
     assert state_of(mail) == state
     assert suppressions() == {}
 
