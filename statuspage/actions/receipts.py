@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from statuspage.actions.ledger import audit
@@ -63,6 +63,10 @@ def take_events(events: Sequence[object], now: datetime) -> int:
     count = 0
     for start in range(0, len(reports), CHUNK):
         with transaction(now) as session:
+            if session.get_bind().dialect.name == "postgresql":
+                # Shorter than the second after which a circle of waiting is broken up: the worker that settles
+                # the same mails must not be the one to lose. The provider comes again.
+                session.execute(text("SET LOCAL lock_timeout = '500ms'"))
             count += _take(session, reports[start : start + CHUNK], now)
     return count
 
@@ -152,7 +156,7 @@ def _delivery_of(report: Report, rows: Mapping[int, Delivery]) -> Delivery | Non
     row = rows.get(report.delivery_id) if report.delivery_id is not None else None
     if row is None or row.address.lower() != report.address_key:
         return None
-    if not row.attempts and not row.batch:
+    if not row.attempts and not (row.batch and report.batch == row.batch):
         # Never handed over: the number is from another installation, or from before a backup was put back.
         return None
     # Numbers of deliveries are the same everywhere, batches are not: two installations may share a provider's account.

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 
 from statuspage.actions.receipts import take_events
 from statuspage.db import db
@@ -77,9 +78,24 @@ def test_a_mail_that_waits_to_be_sent_again_is_not_sent_once_it_proves_to_have_b
     assert state_of(mail) == "submitted"
 
 
+def test_who_waits_too_long_for_a_worker_gives_way_and_comes_again(now: datetime) -> None:
+    mail = delivery(ADA, now)
+    if db.engine.dialect.name == "sqlite":
+        # One writer at a time: nobody waits in a circle.
+        return
+    db.session.rollback()
+    with db.engine.connect() as other:
+        other.execute(select(Delivery.id).where(Delivery.id == mail).with_for_update())
+        with pytest.raises(OperationalError, match="lock timeout"):
+            take_events([event("delivered", mail, ADA, now)], now)
+    assert take_events([event("delivered", mail, ADA, now)], now) == 1
+    assert state_of(mail) == "delivered"
+
+
+@pytest.mark.parametrize("batch", ["", "claimed00000"])
 @pytest.mark.parametrize("state", ["queued", "cancelled"])
-def test_a_mail_that_was_never_handed_over_is_nobodys_business(state: str, now: datetime) -> None:
-    mail = delivery(ADA, now, state, attempts=0, batch="")
+def test_a_mail_that_was_never_handed_over_is_nobodys_business(state: str, batch: str, now: datetime) -> None:
+    mail = delivery(ADA, now, state, attempts=0, batch=batch)
     take_events([event(name, mail, ADA, now, sp_chunk="") for name in ("delivered", "spamreport")], now)
     assert state_of(mail) == state
     assert suppressions() == {}
