@@ -17,13 +17,14 @@ from statuspage.links import LIFETIMES, Purpose
 from statuspage.rendering import FILTERS
 from statuspage.rules.vocabulary import Conflict, NotFound
 from statuspage.settings import Settings, load
-from statuspage.web import access, auth, health, manage, nudges, subscribe
+from statuspage.web import access, auth, health, hooks, manage, nudges, subscribe
 from statuspage.web.admin import channels as admin_channels
 from statuspage.web.admin import components as admin_components
 from statuspage.web.admin import page as admin_page
 from statuspage.web.admin import people as admin_people
 from statuspage.web.admin import policies as admin_policies
 from statuspage.web.admin import subscribers as admin_subscribers
+from statuspage.web.admin import suppressions as admin_suppressions
 from statuspage.web.admin import templates as admin_templates
 from statuspage.web.api import documents as api_documents
 from statuspage.web.api import incidents as api_incidents
@@ -74,6 +75,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     # Strangers' forms carry no session; the one blueprint has checks of its own, the other's address is a secret.
     csrf.exempt(subscribe.blueprint)
     csrf.exempt(manage.blueprint)
+    # Other services sign what they post.
+    csrf.exempt(hooks.blueprint)
     clocks.install(app)
     counting.install(app)
     for part in (
@@ -81,6 +84,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         auth,
         subscribe,
         manage,
+        hooks,
         nudges,
         board,
         clocks,
@@ -100,9 +104,10 @@ def create_app(settings: Settings | None = None) -> Flask:
         admin_people,
         admin_policies,
         admin_channels,
+        admin_subscribers,
+        admin_suppressions,
         admin_templates,
         admin_page,
-        admin_subscribers,
     ):
         app.register_blueprint(part.blueprint)
     for part in (api_pages, api_incidents, api_documents, api_promises):

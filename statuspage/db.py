@@ -3,7 +3,7 @@
 import contextlib
 import fcntl
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -170,3 +170,17 @@ def insert_once(session: Session, table: Table, values: dict[str, Any]) -> bool:
     # RETURNING tells on both databases; the row count of an INSERT is not promised by every driver.
     statement = insert(table).values(**values).on_conflict_do_nothing().returning(*table.primary_key)
     return session.execute(statement).first() is not None
+
+
+def insert_missing(session: Session, table: Table, rows: Sequence[dict[str, Any]], unique: str) -> set[str]:
+    """Insert those rows whose unique key is not taken; return the keys, from the column ``unique``, of those inserted.
+
+    In the order of the keys: two transactions that bring the same rows don't wait for each other in a circle.
+    """
+    if not rows:
+        return set()
+    dialect = session.get_bind().dialect.name
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    # The rows as parameters of one short statement: written out, it takes longer to compile than to run.
+    statement = insert(table).on_conflict_do_nothing().returning(table.c[unique])
+    return set(session.execute(statement, sorted(rows, key=lambda row: str(row[unique]))).scalars())

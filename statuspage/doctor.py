@@ -59,7 +59,7 @@ def examine(environ: Mapping[str, str], now: datetime) -> list[Finding]:
             findings += [look(settings, engine, now) for look in (_migrations, _clock, _worker)]
     finally:
         engine.dispose()
-    return [*findings, _snapshot(settings), _mail(settings), *_dns(settings)]
+    return [*findings, _snapshot(settings), _mail(settings), *_mail_events(settings), *_dns(settings)]
 
 
 def _data_folder(settings: Settings, _engine: Engine, _now: datetime) -> Finding:
@@ -170,6 +170,18 @@ def _sendgrid(settings: Settings) -> Finding:
     if "mail.send" not in scopes:
         return Finding("mail", False, "SENDGRID_API_KEY may not send: give it the scope mail.send.")
     return Finding("mail", True, "SendGrid takes the key, which may send.")
+
+
+def _mail_events(settings: Settings) -> list[Finding]:
+    if not settings.sendgrid_api_key and not settings.sendgrid_webhook_key:
+        return []
+    address = f"{settings.public_url}/hooks/sendgrid"
+    if not settings.sendgrid_webhook_key:
+        remedy = f"have SendGrid post its events to {address} and set SENDGRID_WEBHOOK_KEY"
+        return [Finding("mail events", False, f"nobody says which mails arrived and which bounced: {remedy}.")]
+    if not settings.secure:
+        return [Finding("mail events", False, f"SendGrid can't post to {address}: set PUBLIC_URL to an https address.")]
+    return [Finding("mail events", True, f"what SendGrid signs is taken at {address}.")]
 
 
 def _smtp(server: SmtpServer) -> Finding:

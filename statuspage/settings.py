@@ -12,6 +12,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from email_validator import EmailNotValidError, validate_email
 
+from statuspage.signatures import read_public_key
+
 SECRET_KEY_MINIMUM = 32
 SENDGRID_DEFAULT_URL = "https://api.sendgrid.com"
 
@@ -67,6 +69,11 @@ SETTINGS = (
         "Base address of SendGrid's API: the EU region (`https://api.eu.sendgrid.com`) or a test sink.",
     ),
     Setting(
+        "SENDGRID_WEBHOOK_KEY",
+        "",
+        "Public key of SendGrid's Event Webhook: what became of each mail is taken at `/hooks/sendgrid`.",
+    ),
+    Setting(
         "SMTP_URL",
         "",
         "Sends mail by SMTP: `smtp://USER:PASSWORD@HOST:587?starttls=required` or `smtps://…`; demands MAIL_FROM. "
@@ -107,6 +114,8 @@ class Settings:
     mail_from: str
     sendgrid_api_key: str = field(repr=False)
     sendgrid_url: str
+    sendgrid_webhook_key: str
+    """Base64 of DER, as SendGrid shows it; empty: no events are taken."""
     smtp: SmtpServer | None
     admin_email: str
     admin_password: str = field(repr=False)
@@ -167,6 +176,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         mail_from=mail_from,
         sendgrid_api_key=given["SENDGRID_API_KEY"],
         sendgrid_url=_base_url("SENDGRID_URL", given["SENDGRID_URL"] or SENDGRID_DEFAULT_URL),
+        sendgrid_webhook_key=_webhook_key(given["SENDGRID_WEBHOOK_KEY"]),
         smtp=smtp,
         admin_email=_address("ADMIN_EMAIL", given["ADMIN_EMAIL"] or "admin@example.com"),
         admin_password=given["ADMIN_PASSWORD"],
@@ -285,6 +295,20 @@ def _check_mail(given: Mapping[str, str], smtp: SmtpServer | None) -> None:
             raise SettingsError(f"MAIL_FROM must be set together with {name}.")
     if given["SENDGRID_URL"] and not given["SENDGRID_API_KEY"]:
         raise SettingsError("SENDGRID_API_KEY must be set together with SENDGRID_URL.")
+
+
+def _webhook_key(text: str) -> str:
+    if not text:
+        return ""
+    # SendGrid shows it on one line; who has it as a PEM file may give that.
+    key = "".join(line.strip() for line in text.splitlines() if not line.startswith("-----"))
+    try:
+        read_public_key(key)
+    except ValueError:
+        raise SettingsError(
+            "SENDGRID_WEBHOOK_KEY must be the public key that SendGrid shows under “Signed Event Webhook”."
+        ) from None
+    return key
 
 
 def _smtp(text: str) -> SmtpServer | None:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from statuspage import clock
 from statuspage.actions import aftermath, audiences, escalation, mail_provider, personal_data
 from statuspage.db import db, transaction
-from statuspage.delivery import chat, composition, outbox
+from statuspage.delivery import chat, composition, outbox, providers, suppression
 from statuspage.delivery.handover import Handovers
 from statuspage.delivery.providers import transport_for
 from statuspage.delivery.transport import ChannelDown, Message, Outcome, Receipt, Transport
@@ -70,6 +70,7 @@ class Worker:
             self._keep_promises,
             self._expand,
             self._deliver_to_channels,
+            self._clear_suppressions,
             self._deliver,
             self._publish,
             self._forget_unconfirmed,
@@ -225,6 +226,20 @@ class Worker:
                 log.warning("delivery %s to a channel: %s", receipt.delivery_id, receipt.error)
         if receipts:
             outbox.settle(self._owner, receipts, now)
+
+    def _clear_suppressions(self, now: datetime) -> bool:
+        """Have the mail provider forget addresses that may be written to again: before they are, or it drops that."""
+        lifted = suppression.claim_lifted(now)
+        for each in lifted:
+            try:
+                forgotten = providers.forget(self._settings, each.address, complaint=each.complaint)
+            except ChannelDown as down:
+                log.warning("lifting suppressions waits for %.0f s: %s", down.retry_after, down)
+                suppression.put_off_clearing(now + timedelta(seconds=down.retry_after), now)
+                return False
+            if forgotten:
+                suppression.mark_cleared(each, now)
+        return len(lifted) == suppression.CLEARED_AT_ONCE
 
     def finish(self, now: datetime) -> None:
         """Wait for the mails and notes that are on their way, and settle them; the worker is about to end."""

@@ -296,6 +296,13 @@ def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(initialised: Run) -> 
     assert "check SMTP_URL" in findings["mail"]
 
 
+def test_the_doctor_misses_the_providers_events(initialised: Run) -> None:
+    unreachable = {"SENDGRID_URL": f"http://127.0.0.1:{servers.free_port()}", "MAIL_FROM": "status@example.com"}
+    done = initialised("doctor", SENDGRID_API_KEY="SG.test", **unreachable)
+    assert "WRONG mail events: nobody says which mails arrived" in done.stdout
+    assert "/hooks/sendgrid and set SENDGRID_WEBHOOK_KEY" in done.stdout
+
+
 def test_the_doctor_examines_settings_first(run: Run) -> None:
     done = run("doctor", PORT="x")
     assert (done.returncode, len(done.stdout.splitlines())) == (1, 1)

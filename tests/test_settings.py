@@ -146,6 +146,32 @@ def test_postgresql_goes_by_its_driver(scheme: str, folder: Path) -> None:
     assert (settings.database_url, settings.embedded) == ("postgresql+psycopg://u:p@h/d", False)
 
 
+WEBHOOK_KEY = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g=="
+
+
+def test_the_key_of_the_event_webhook_is_taken_as_shown_or_as_a_file(folder: Path) -> None:
+    pem = f"-----BEGIN PUBLIC KEY-----\n{WEBHOOK_KEY[:64]}\n{WEBHOOK_KEY[64:]}\n-----END PUBLIC KEY-----"
+    for text in (WEBHOOK_KEY, f" {WEBHOOK_KEY}\n", pem):
+        assert load({"DATA_DIR": str(folder), "SENDGRID_WEBHOOK_KEY": text}).sendgrid_webhook_key == WEBHOOK_KEY
+    assert load({"DATA_DIR": str(folder)}).sendgrid_webhook_key == ""
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "abc",
+        "ä",
+        "x" * 500,
+        WEBHOOK_KEY[:-8],
+        # Of another kind: Ed25519.
+        "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=",
+    ],
+)
+def test_a_wrong_key_of_the_event_webhook_is_refused(key: str, folder: Path) -> None:
+    with pytest.raises(SettingsError, match="SENDGRID_WEBHOOK_KEY must be the public key that SendGrid shows"):
+        load({"DATA_DIR": str(folder), "SENDGRID_WEBHOOK_KEY": key})
+
+
 def test_secrets_are_not_shown(folder: Path) -> None:
     settings = load(
         {

@@ -53,10 +53,26 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(length=20), nullable=False),
         sa.Column("detail", sa.String(length=300), nullable=False),
         sa.Column("created_at", statuspage.db.UtcDateTime(), nullable=False),
+        sa.Column("lifted_at", statuspage.db.UtcDateTime(), nullable=True),
+        sa.Column("clear_at", statuspage.db.UtcDateTime(), nullable=True),
+        sa.Column("cleared_at", statuspage.db.UtcDateTime(), nullable=True),
         sa.CheckConstraint("reason IN ('bounce', 'complaint')", name=op.f("ck_suppressions_reason")),
+        sa.CheckConstraint(
+            "lifted_at IS NOT NULL OR (clear_at IS NULL AND cleared_at IS NULL)",
+            name=op.f("ck_suppressions_cleared_when_lifted"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_suppressions")),
         sa.UniqueConstraint("address_key", name=op.f("uq_suppressions_address_key")),
     )
+    with op.batch_alter_table("suppressions", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_suppressions_to_clear",
+            ["clear_at"],
+            unique=False,
+            sqlite_where=sa.text("clear_at IS NOT NULL"),
+            postgresql_where=sa.text("clear_at IS NOT NULL"),
+        )
+
     op.create_table(
         "import_jobs",
         sa.Column("id", sa.String(length=12), nullable=False),

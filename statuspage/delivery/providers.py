@@ -20,3 +20,14 @@ def transport_for(settings: Settings) -> Transport:
     from statuspage.delivery.files import FileTransport
 
     return FileTransport(settings.outbox_dir, settings.mail_from)
+
+
+def forget(settings: Settings, address: str, *, complaint: bool) -> bool:
+    """Have the provider take an address off its own lists; tell whether it did. Raises ChannelDown."""
+    if not settings.sendgrid_api_key:
+        # The others keep no list.
+        return True
+    # Brings requests: only those who use SendGrid pay for it.
+    from statuspage.delivery import sendgrid_suppressions
+
+    return sendgrid_suppressions.forget(settings.sendgrid_api_key, settings.sendgrid_url, address, complaint=complaint)

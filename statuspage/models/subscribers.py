@@ -129,8 +129,25 @@ class Suppression(Base):
     reason: Mapped[str] = mapped_column(String(20))
     detail: Mapped[str] = mapped_column(String(300), default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    lifted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Since when it may be written to again."""
+    clear_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the mail provider is to be asked to take it off its own lists; None if there is nothing to ask."""
+    cleared_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the provider had done so."""
 
-    __table_args__ = (CheckConstraint("reason IN ('bounce', 'complaint')", name="reason"),)
+    __table_args__ = (
+        CheckConstraint("reason IN ('bounce', 'complaint')", name="reason"),
+        CheckConstraint(
+            "lifted_at IS NOT NULL OR (clear_at IS NULL AND cleared_at IS NULL)", name="cleared_when_lifted"
+        ),
+        Index(
+            "ix_suppressions_to_clear",
+            "clear_at",
+            sqlite_where=text("clear_at IS NOT NULL"),
+            postgresql_where=text("clear_at IS NOT NULL"),
+        ),
+    )
 
 
 class SoftBounce(Base):

@@ -26,6 +26,7 @@ SAMPLES = {
     "subscriber_id": "nosuchthing0",
     "update_id": "nosuchthing0",
     "announcement_id": "1",
+    "suppression_id": "nosuchthing0",
     "token_hash": "0" * 64,
     "token": "nonsense",
     "kind": "acknowledge",

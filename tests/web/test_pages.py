@@ -124,6 +124,7 @@ def test_every_page_of_the_console_is_sound_with_hostile_words_on_it(incident_id
         f"/admin/subscribers/{hostile_subscriber_id()}",
         f"/admin/subscribers/{hostile_subscriber_id()}?done=unsubscribed",
         "/admin/channels/",
+        "/admin/suppressions/",
         "/admin/templates/",
         "/admin/templates/resolve",
         "/admin/page/",
