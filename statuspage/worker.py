@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -149,7 +150,7 @@ class Worker:
             db.session.rollback()
             outbox.settle(self._owner, [_unwritten(each, "mail", error) for each in batch.deliveries], now)
             return
-        self._handovers.start(batch, message, recipients)
+        self._handovers.start(batch, replace(message, batch=batch.id), recipients)
 
     def _composed(self, batch: outbox.Batch) -> Message:
         """Return the mail of a batch's announcement, written once for all its batches."""

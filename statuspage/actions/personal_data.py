@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from statuspage.actions.ledger import audit
 from statuspage.actions.subscriptions import choice_of, followed_by
-from statuspage.db import db, insert_once, transaction
+from statuspage.db import db, transaction
+from statuspage.delivery import suppression
 from statuspage.models import (
     Announcement,
     Component,
@@ -21,9 +22,7 @@ from statuspage.models import (
     Subscriber,
     SubscriberComponent,
     Suppression,
-    new_id,
 )
-from statuspage.rules.subscriptions import suppression_keys
 from statuspage.rules.vocabulary import NotFound, SubscriptionMethod
 
 # As long as the mailed link works (links.py).
@@ -120,18 +119,7 @@ def _hide_suppression(session: Session, subscriber: Subscriber, secret_keys: Seq
     customer = select(Customer.id).where(Customer.email_key == key)
     if any(session.scalar(query.limit(1)) is not None for query in (another, customer)):
         return
-    session.execute(delete(SoftBounce).where(SoftBounce.address_key == key))
-    suppression = session.scalar(select(Suppression).where(Suppression.address_key == key).with_for_update())
-    if suppression is not None:
-        values = {
-            "id": new_id(),
-            "address_key": suppression_keys(key, secret_keys)[1],
-            "reason": suppression.reason,
-            "detail": "",
-            "created_at": suppression.created_at,
-        }
-        session.delete(suppression)
-        insert_once(session, Suppression.__table__, values)  # type: ignore[arg-type]
+    suppression.erase(session, key, secret_keys[0])
 
 
 def _empty_deliveries(session: Session, whose: ColumnElement[bool], cancel: Collection[str], now: datetime) -> None:

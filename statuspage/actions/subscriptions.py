@@ -14,13 +14,13 @@ from sqlalchemy.orm import Session
 from statuspage.actions.ledger import audit
 from statuspage.actions.people import Browser, check_email
 from statuspage.db import db, insert_once, one_by_one, transaction
+from statuspage.delivery import suppression
 from statuspage.delivery.outbox import announce_to_address
 from statuspage.models import (
     Announcement,
     Component,
     Incident,
     IncidentFollow,
-    SoftBounce,
     Subscriber,
     SubscriberComponent,
     Suppression,
@@ -90,6 +90,8 @@ def subscribe(sign_up: SignUp, browser: Browser, secret_keys: Sequence[str], now
             _keep_request(session, subscriber, sign_up, browser, is_new, now)
             kind, detail = "confirm_subscription", {"method": subscriber.method.value}
         if _may_be_mailed(session, subscriber.mailbox_key, now):
+            # Else the provider would take this mail too, and drop it.
+            suppression.lift(session, subscriber.email, now, secret_keys=secret_keys)
             subscriber.confirmation_sent_at = now
             announce_to_address(session, kind, subscriber.id, subscriber.email, subscriber.id, now, detail)
 
@@ -158,7 +160,9 @@ def _check_endpoint_is_free(session: Session, who: dict[str, str]) -> None:
 def _complained(session: Session, email_key: str, secret_keys: Sequence[str]) -> bool:
     """Whether somebody there called our mail unwanted: then only an operator may write there again."""
     named = Suppression.address_key.in_(suppression_keys(email_key, secret_keys))
-    found = select(Suppression.id).where(named, Suppression.reason == Suppression.COMPLAINT)
+    found = select(Suppression.id).where(
+        named, Suppression.reason == Suppression.COMPLAINT, Suppression.lifted_at.is_(None)
+    )
     return session.scalar(found.limit(1)) is not None
 
 
@@ -229,9 +233,7 @@ def confirm(subscriber_id: str, token: str, browser: Browser, secret_keys: Seque
             subscriber.confirm_ip = browser.ip_address[:45]
             subscriber.confirm_user_agent = browser.user_agent[:200]
             subscriber.confirm_token_hash = hashlib.sha256(token.encode()).hexdigest()
-            named = Suppression.address_key.in_(suppression_keys(subscriber.email, secret_keys))
-            session.execute(delete(Suppression).where(named, Suppression.reason == Suppression.BOUNCE))
-            session.execute(delete(SoftBounce).where(SoftBounce.address_key == subscriber.email_key))
+            suppression.lift(session, subscriber.email, now, secret_keys=secret_keys)
             audit(session, None, "confirm", "subscriber", subscriber_id, now)
         return subscriber.state == Subscriber.ACTIVE
 

@@ -32,6 +32,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from statuspage.db import UtcDateTime, db, transaction
+from statuspage.delivery import suppression
 from statuspage.delivery.transport import Outcome, Receipt
 from statuspage.models import (
     Announcement,
@@ -504,7 +505,7 @@ def _is_wanted(announcement: Announcement) -> ColumnElement[bool]:
 
 
 def _is_suppressed(person: type[Subscriber] | type[Customer], *reasons: ColumnElement[bool]) -> ColumnElement[bool]:
-    return exists().where(Suppression.address_key == person.email_key, *reasons)
+    return exists().where(Suppression.address_key == person.email_key, Suppression.lifted_at.is_(None), *reasons)
 
 
 def settle(owner: str, receipts: Sequence[Receipt], now: datetime) -> None:
@@ -517,17 +518,28 @@ def settle(owner: str, receipts: Sequence[Receipt], now: datetime) -> None:
     others = {receipt.delivery_id: receipt for receipt in receipts if receipt.outcome is not Outcome.SUBMITTED}
     with transaction(now) as session:
         if submitted:
+            # In the order in which the provider's events take them: so that none waits for the other in a circle.
+            mine = (
+                select(Delivery.id)
+                .where(_is_mine(submitted, owner))
+                .order_by(Delivery.id)
+                .with_for_update()
+                .cte("mine")
+            )
             session.execute(
                 update(Delivery)
-                .where(_is_mine(submitted, owner))
+                .where(Delivery.id.in_(select(mine.c.id)))
                 .values(state=Delivery.SUBMITTED, settled_at=now, lease_until=None, error=""),
                 **_NO_SYNC,
             )
         if others:
-            for row in session.scalars(select(Delivery).where(_is_mine(list(others), owner)).with_for_update()):
+            query = select(Delivery).where(_is_mine(list(others), owner)).order_by(Delivery.id).with_for_update()
+            for row in session.scalars(query):
                 receipt = others[row.id]
                 if row.state == Delivery.LEASED or receipt.outcome is Outcome.REFUSED:
                     _settle(row, receipt, now)
+                if receipt.outcome is Outcome.REFUSED and row.lane <= INCIDENT_LANE:
+                    suppression.note_refusal(session, row.address, receipt.error, now)
 
 
 def _is_mine(ids: Sequence[int], owner: str) -> ColumnElement[bool]:

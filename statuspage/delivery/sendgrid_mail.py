@@ -20,6 +20,7 @@ from requests.adapters import HTTPAdapter
 from sendgrid.helpers.mail import (
     ClickTracking,
     Content,
+    CustomArg,
     From,
     Header,
     Mail,
@@ -138,6 +139,7 @@ class SendGridTransport:
         for name, value in message.headers.items():
             if name not in marked and name.lower() not in _RESERVED:
                 mail.add_header(Header(name, value))
+        mail.add_custom_arg(CustomArg("sp_chunk", message.batch))
         envelope: dict[str, Any] = mail.get()
         envelope.pop("personalizations", None)
         made = _Personalization(marked, list(recipients[0].substitutions))

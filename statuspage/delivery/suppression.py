@@ -4,8 +4,6 @@ Everything here works inside its caller's transaction, except what the worker
 does to have the mail provider forget an address too.
 """
 
-import hashlib
-import hmac
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +14,7 @@ from sqlalchemy.orm import Session
 from statuspage.db import db, insert_missing, transaction
 from statuspage.models import Customer, Delivery, SoftBounce, Subscriber, Suppression
 from statuspage.rules.deliveries import blames_address
+from statuspage.rules.subscriptions import suppression_keys
 from statuspage.rules.vocabulary import SubscriptionMethod
 
 HELD_BACK = "This address is not written to any more."
@@ -64,11 +63,6 @@ def suppressed(session: Session, addresses: Iterable[str], secret_keys: Sequence
     return {address for key in rows for address in by_key[key]}
 
 
-def erased_key(address: str, secret_key: str) -> str:
-    """Return what stands for an address whose owner had all data erased."""
-    return ERASED + hmac.new(secret_key.encode(), address.lower().encode(), hashlib.sha256).hexdigest()
-
-
 def is_erased(row: Suppression) -> bool:
     """Tell whether nobody knows any more which address this is."""
     return row.address_key.startswith(ERASED)
@@ -76,7 +70,7 @@ def is_erased(row: Suppression) -> bool:
 
 def erase(session: Session, address: str, secret_key: str) -> None:
     """Forget an address and leave it alone all the same."""
-    key, erased = address.lower(), erased_key(address, secret_key)
+    key, erased = suppression_keys(address, [secret_key])
     session.execute(delete(SoftBounce).where(SoftBounce.address_key == key))
     row = session.scalar(select(Suppression).where(Suppression.address_key == key).with_for_update())
     if row is None:
@@ -210,7 +204,7 @@ def _by_key(addresses: Iterable[str], secret_keys: Sequence[str]) -> dict[str, l
     """Each key that may stand for an address in the table, with the addresses as given."""
     keys: dict[str, list[str]] = {}
     for address in addresses:
-        for key in (address.lower(), *(erased_key(address, secret) for secret in secret_keys)):
+        for key in suppression_keys(address, secret_keys):
             keys.setdefault(key, []).append(address)
     return keys
 

@@ -18,6 +18,8 @@ class Message:
     text: str
     html: str
     headers: Mapping[str, str]
+    batch: str = ""
+    """What its recipients are handed over as, for a provider that reports on them later."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from tests.pagechecks import check_page, text_of
 def composed(settings: Settings) -> tuple[Message, Recipient]:
     announcement = db.session.scalars(select(Announcement).order_by(Announcement.id.desc())).first()
     assert announcement is not None
-    claimed = Claimed(1, "ada@example.com", "subscriber01", 1)
+    claimed = Claimed(1, "ada@example.com", "subscriber01", None, 1)
     return composition.compose(announcement, settings), composition.recipient(announcement, claimed, settings)
 
 
@@ -160,8 +160,8 @@ def document_mail(
     return message, composition.recipient(announcement, to, settings)
 
 
-SUBSCRIBER = Claimed(1, "ada@example.com", "subscriber01", 1)
-CUSTOMER = Claimed(2, "bea@example.com", None, 1, "customer0001")
+SUBSCRIBER = Claimed(1, "ada@example.com", "subscriber01", None, 1)
+CUSTOMER = Claimed(2, "bea@example.com", None, "customer0001", 1)
 
 
 @pytest.mark.parametrize("to", [SUBSCRIBER, CUSTOMER])
