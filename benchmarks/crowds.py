@@ -86,3 +86,18 @@ def acknowledge(incident_id: str) -> None:
     """Post an incident's first public message: it is announced to all subscribers."""
     draft = messages.parse(MessageKind.ACKNOWLEDGE, ACKNOWLEDGE, NOW)
     incidents.acknowledge(incident_id, incidents.Post(draft, {}, 1), new_id(), None, NOW)
+
+
+def tell(incident_id: str, number: int) -> None:
+    """Post an incident's first public message (number 0), or a further one."""
+    if number == 0:
+        acknowledge(incident_id)
+        return
+    fields = {
+        "being_done": "We are repairing it.",
+        "affected": "Everybody",
+        "next_update_by": "2026-11-21T14:20",
+        "stage": "identified",
+    }
+    draft = messages.parse(MessageKind.UPDATE, fields, NOW)
+    incidents.post_update(incident_id, incidents.Post(draft, {}, number + 1), new_id(), None, NOW)

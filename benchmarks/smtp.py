@@ -14,8 +14,7 @@ import sys
 import threading
 import time
 
-from sinks import smtp_sink
-
+from benchmarks.sinks import running
 from statuspage.delivery.mime import MailTemplate
 from statuspage.delivery.smtp import SmtpTransport
 from statuspage.delivery.transport import Message, Outcome, Recipient
@@ -90,7 +89,7 @@ def making() -> float:
 def main() -> int:
     far = people(CONNECTIONS * 50)
     fast, plain, distant, distant_plain, made = [], [], [], [], []
-    with smtp_sink() as near_sink, smtp_sink(DELAY) as far_sink:
+    with running("smtp") as near_sink, running("smtp", DELAY) as far_sink:
         for _ in range(ROUNDS):
             fast.append(ours(near_sink.port, 1, people(MAILS)))
             plain.append(sendmail(near_sink.port, 1, people(MAILS)))

@@ -87,7 +87,7 @@ class SendGridTransport:
 
     def _request(self, message: Message, recipients: Sequence[Recipient]) -> Receipt:
         """Make one request; the receipt holds for all its recipients."""
-        body = self._body(message, recipients)
+        body = self.body(message, recipients)
         outcome: list[Receipt] = []
         failure: list[ChannelDown] = []
 
@@ -122,7 +122,8 @@ class SendGridTransport:
             return Receipt(0, Outcome.UNKNOWN, str(error) or type(error).__name__)
         return _judge(answer.status_code, answer.headers, answer.content)
 
-    def _body(self, message: Message, recipients: Sequence[Recipient]) -> bytes:
+    def body(self, message: Message, recipients: Sequence[Recipient]) -> bytes:
+        """Return the request that hands the message over to these."""
         mail = Mail(
             from_email=From(self._address, self._name or None),
             subject=Subject(message.subject),

@@ -1,0 +1,99 @@
+"""Handing mails over to SendGrid: the whole worker, from the claim to the receipt, on the embedded database.
+
+Beside it, in the same rounds, a bare loop that posts the same ready-made bytes
+to the same sink, one request after the other. The sink is a process of its own
+that reads each request as the provider must. Prints both and the ratio, and our
+CPU for 1,000 recipients. Exit status 1 beyond a limit.
+"""
+
+import statistics
+import sys
+import time
+from dataclasses import replace
+from datetime import timedelta
+
+import requests
+from sqlalchemy import func, select
+
+from benchmarks import crowds, sinks
+from statuspage.actions import audiences
+from statuspage.db import db
+from statuspage.delivery import composition, outbox
+from statuspage.delivery.providers import transport_for
+from statuspage.delivery.sendgrid_mail import SendGridTransport
+from statuspage.models import Delivery
+from statuspage.settings import Settings
+from statuspage.worker import Worker
+
+SUBSCRIBERS, ROUNDS = 60_000, 3
+CPU_LIMIT_MS, RATIO_LIMIT = 10.0, 0.7
+
+
+def main() -> int:
+    with sinks.running("sendgrid") as sink:
+        environ = {
+            "SENDGRID_API_KEY": "SG.x",
+            "SENDGRID_URL": f"http://127.0.0.1:{sink.port}",
+            "MAIL_FROM": "a@example.com",
+        }
+        with crowds.installation("sqlite", **environ) as app:
+            settings: Settings = app.config["STATUSPAGE"]
+            crowds.gather(SUBSCRIBERS)
+            incident_id = crowds.declare()
+            ours, cpu, bare = [], [], []
+            for number in range(ROUNDS):
+                crowds.tell(incident_id, number)
+                while outbox.expand(audiences.audience, crowds.NOW):
+                    pass
+                body = ready_made(settings) if not number else body
+                rate, spent = by_worker(settings)
+                ours.append(rate)
+                cpu.append(spent)
+                bare.append(by_bare_loop(settings, body))
+    ratio = statistics.median(mine / theirs for mine, theirs in zip(ours, bare, strict=True))
+    spent = statistics.median(cpu)
+    print(f"worker    : {statistics.median(ours):9,.0f} mails/s")
+    print(f"bare loop : {statistics.median(bare):9,.0f} mails/s")
+    print(f"ratio     : {ratio:9.2f}                       limit at least {RATIO_LIMIT}")
+    print(f"our CPU   : {spent:9.1f} ms for 1,000 mails    limit at most {CPU_LIMIT_MS:.0f} ms")
+    print(f"(SQLite, {SUBSCRIBERS:,} subscribers, medians of {ROUNDS} rounds)")
+    return 0 if spent <= CPU_LIMIT_MS and ratio >= RATIO_LIMIT else 1
+
+
+def ready_made(settings: Settings) -> bytes:
+    """Return the bytes of a request of ours; what was claimed for it is given back."""
+    batch = outbox.claim("benchmark", 1_000, crowds.NOW)
+    assert batch is not None
+    message = replace(composition.compose(batch.announcement, settings), batch=batch.id)
+    body = SendGridTransport("SG.x", settings.sendgrid_url, settings.mail_from).body(
+        message, composition.recipients(batch, settings)
+    )
+    outbox.release("benchmark", batch, crowds.NOW, crowds.NOW)
+    return body
+
+
+def by_worker(settings: Settings) -> tuple[float, float]:
+    """Return mails a second, and milliseconds of CPU for 1,000 of them."""
+    worker = Worker(settings, transport_for(settings))
+    began, used = time.perf_counter(), time.process_time()
+    while worker.tick(crowds.NOW + timedelta(seconds=1)):
+        pass
+    taken, used = time.perf_counter() - began, time.process_time() - used
+    waiting = select(func.count()).select_from(Delivery).where(Delivery.state != Delivery.SUBMITTED)
+    assert db.session.execute(waiting).scalar_one() == 0
+    return SUBSCRIBERS / taken, used * 1_000_000 / SUBSCRIBERS
+
+
+def by_bare_loop(settings: Settings, body: bytes) -> float:
+    """Return mails a second."""
+    headers = {"Authorization": "Bearer SG.x", "Content-Type": "application/json"}
+    with requests.Session() as session:
+        began = time.perf_counter()
+        for _ in range(SUBSCRIBERS // 1_000):
+            answer = session.post(f"{settings.sendgrid_url}/v3/mail/send", data=body, headers=headers, timeout=10)
+            assert answer.status_code == 202
+        return SUBSCRIBERS / (time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
