@@ -20,6 +20,7 @@ from statuspage.settings import Settings, load
 from statuspage.web import access, auth, health, nudges, subscribe
 from statuspage.web.admin import channels as admin_channels
 from statuspage.web.admin import components as admin_components
+from statuspage.web.admin import imports as admin_imports
 from statuspage.web.admin import page as admin_page
 from statuspage.web.admin import people as admin_people
 from statuspage.web.admin import policies as admin_policies
@@ -56,6 +57,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     db.init_app(app)
     auth.install(app)
     app.before_request(access.enforce)
+    app.before_request(admin_imports.allow_a_file)
     csrf = CSRFProtect(app)
     # Strangers' forms carry no session; the blueprint has checks of its own.
     csrf.exempt(subscribe.blueprint)
@@ -77,7 +79,15 @@ def create_app(settings: Settings | None = None) -> Flask:
         reports,
     ):
         app.register_blueprint(part.blueprint)
-    for part in (admin_components, admin_people, admin_policies, admin_channels, admin_templates, admin_page):
+    for part in (
+        admin_components,
+        admin_people,
+        admin_policies,
+        admin_channels,
+        admin_templates,
+        admin_page,
+        admin_imports,
+    ):
         app.register_blueprint(part.blueprint)
     for part in (api_pages, api_incidents, api_documents, api_promises):
         # No cookie counts here, so no other site can use one.

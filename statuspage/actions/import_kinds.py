@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from statuspage.actions import customers, subscriber_import
-from statuspage.actions.csv_rows import Result
+from statuspage.actions.csv_rows import Columns, Result
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Kind:
 
     outcomes: Sequence[str]
     """What may become of a row, in the order it is told."""
+    columns: Columns
     parse: Callable[[Iterable[str]], Any]
     """Return ``rows``, made as they are asked for, and ``ignored``. Raises RuleBroken on ``file``."""
     compare: Callable[[Session, Sequence[Any]], list[Result]]
@@ -30,6 +31,7 @@ class Kind:
 KINDS = {
     "subscribers": Kind(
         subscriber_import.OUTCOMES,
+        subscriber_import.COLUMNS,
         subscriber_import.parse_subscribers,
         subscriber_import.compare,
         subscriber_import.take_in,
@@ -38,6 +40,7 @@ KINDS = {
     ),
     "customers": Kind(
         customers.OUTCOMES,
+        customers.COLUMNS,
         customers.parse_customers,
         customers.compare,
         lambda session, rows, _origin, by, now: customers.take_in(session, rows, by, now),

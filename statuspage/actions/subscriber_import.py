@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from statuspage.actions import csv_rows
@@ -147,8 +148,13 @@ def preview_subscribers(rows: Iterable[Row]) -> Iterator[Result]:
 
 
 def _import_batch(rows: Sequence[Row], origin: str, now: datetime) -> list[Result]:
-    with transaction(now) as session:
-        return take_in(session, rows, origin, None, now)
+    try:
+        with transaction(now) as session:
+            return take_in(session, rows, origin, None, now)
+    except IntegrityError:
+        # Somebody signed up between the look and the write: the second look sees them.
+        with transaction(now) as session:
+            return take_in(session, rows, origin, None, now)
 
 
 def take_in(session: Session, rows: Sequence[Row], origin: str, by: str | None, now: datetime) -> list[Result]:

@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from statuspage import clock
-from statuspage.actions import drills
+from statuspage.actions import drills, import_jobs
 from statuspage.db import db
 from statuspage.models import Component, Promise
 from statuspage.rules.vocabulary import AccountRole, ComponentState, MessageKind, PromiseState
@@ -46,6 +46,14 @@ def component_id() -> str:
     return str(db.session.scalar(select(Component.id)))
 
 
+def import_id(now: datetime) -> str:
+    """An import whose every text is hostile."""
+    content = f'email,"{HOSTILE.replace(chr(34), "")}"\n{HOSTILE.replace(chr(34), "")},1\n'.encode()
+    made = import_jobs.upload("subscribers", HOSTILE, content, True, builders.account(now), now)
+    import_jobs.take_in_chunk(made, None, now)
+    return made
+
+
 def check(visitor: Visitor, path: str) -> str:
     answer = visitor.get(path)
     assert answer.status_code == 200, path
@@ -58,7 +66,9 @@ def check(visitor: Visitor, path: str) -> str:
     return answer.text
 
 
-def test_every_page_of_the_console_is_sound_with_hostile_words_on_it(incident_id: str, arrive: Arrive) -> None:
+def test_every_page_of_the_console_is_sound_with_hostile_words_on_it(
+    incident_id: str, arrive: Arrive, started: datetime
+) -> None:
     admin = arrive(AccountRole.ADMIN)
     room = f"/console/incidents/{incident_id}"
     drill_id = drills.start_drill("slow-sign-in", None, {}, None, clock.now())
@@ -96,6 +106,8 @@ def test_every_page_of_the_console_is_sound_with_hostile_words_on_it(incident_id
         "/admin/templates/",
         "/admin/templates/resolve",
         "/admin/page/",
+        "/admin/imports/",
+        f"/admin/imports/{import_id(started)}",
     ]
     for path in pages:
         check(admin, path)
@@ -111,6 +123,7 @@ def test_pages_that_say_what_is_wrong_are_sound_too(incident_id: str, arrive: Ar
         "/admin/people/",
         "/admin/channels/",
         "/admin/page/",
+        "/admin/imports/",
         "/admin/policies/SEV2",
         *(f"{room}/{step}" for step in ("severity", "declaration", "internal-update", "post-mortem")),
     ):
