@@ -15,6 +15,7 @@ from typing import Any
 
 from statuspage import schema
 from statuspage.actions import components, customers, subscriber_import
+from statuspage.actions.csv_rows import Source
 from statuspage.app import create_app
 from statuspage.db import db
 from statuspage.settings import load
@@ -58,7 +59,9 @@ def show(name: str, import_all: Callable[[], Iterable[Any]]) -> float:
 def import_subscribers(prefix: str, confirmed: str, now: datetime) -> Iterable[Any]:
     lines = (f"{prefix}{n}@example.com,{NAMES[n % 3]};{NAMES[(n + 1) % 3]},,{confirmed}\n" for n in range(ROWS))
     text = io.StringIO("email,components,kinds,confirmed\n" + "".join(lines), newline="")
-    return subscriber_import.import_subscribers(subscriber_import.parse_subscribers(text).rows, "benchmark", now)
+    return subscriber_import.import_subscribers(
+        subscriber_import.parse_subscribers(text).rows, Source("benchmark"), now
+    )
 
 
 def import_customers(now: datetime) -> Iterable[Any]:

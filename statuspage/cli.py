@@ -490,10 +490,11 @@ def import_subscribers(file: Path, dry_run: bool) -> int:
 def _import_people(what: str, file: Path, dry_run: bool) -> int:
     """Take a file in; print the rows that need a look, of a short file all that changed something, and the counts."""
     # SQLAlchemy takes a second to import: only commands that need it pay for it.
+    from statuspage.actions.csv_rows import Source
     from statuspage.actions.import_kinds import KINDS
 
     kind, counts = KINDS[what], Counter[str]()
-    with _installation():
+    with _installation() as (settings, _):
         if not dry_run:
             _migrate()
         # A letter that is not UTF-8 is an error of its row, not of the file.
@@ -502,8 +503,9 @@ def _import_people(what: str, file: Path, dry_run: bool) -> int:
             rows = list(table.rows)
         if table.ignored:
             click.echo(f"Ignored columns: {', '.join(table.ignored)}.")
-        origin = f"imported from {file.name}"
-        done = kind.preview(rows) if dry_run else kind.import_all(rows, origin, clock.now())
+        secret_keys = (settings.secret_key, *settings.secret_key_fallbacks)
+        source = Source(f"imported from {file.name}", None, secret_keys)
+        done = kind.preview(rows, source) if dry_run else kind.import_all(rows, source, clock.now())
         for result in _with_bar(done, len(rows)):
             counts[result.outcome] += 1
             few = len(rows) <= MOST_ROWS_SHOWN and result.outcome != "unchanged"

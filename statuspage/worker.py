@@ -188,7 +188,8 @@ class Worker:
     def _take_in_chunk(self, job_id: str, now: datetime) -> None:
         # After a failure the file is read anew.
         reading, self._reading = self._reading, None
-        self._reading = import_jobs.take_in_chunk(job_id, reading, now)
+        secret_keys = (self._settings.secret_key, *self._settings.secret_key_fallbacks)
+        self._reading = import_jobs.take_in_chunk(job_id, reading, secret_keys, now)
 
     def _publish(self, now: datetime) -> bool:
         publisher.refresh(self._settings, now)

@@ -67,6 +67,18 @@ class Result:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a file comes from, and whose installation it is brought into."""
+
+    origin: str
+    """Kept as the evidence of consent: whose file said so."""
+    by: str | None = None
+    """The account that brought it; None for a program."""
+    secret_keys: tuple[str, ...] = ()
+    """The present one and its fallbacks: what is known of people whose data was erased is hashed with them."""
+
+
 def read_table(text: Iterable[str], columns: Columns) -> Table:
     """Read CSV with commas, semicolons or tabs between its cells; the header row names the columns.
 

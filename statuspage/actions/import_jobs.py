@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, defer
 
 from statuspage.actions import csv_rows
-from statuspage.actions.csv_rows import Result
+from statuspage.actions.csv_rows import Result, Source
 from statuspage.actions.import_kinds import KINDS
 from statuspage.actions.ledger import audit
 from statuspage.db import db, transaction
@@ -85,19 +85,19 @@ def next_job() -> str | None:
     return session.scalar(waiting.order_by(ImportJob.created_at, ImportJob.id).limit(1))
 
 
-def take_in_chunk(job_id: str, reading: Reading | None, now: datetime) -> Reading | None:
+def take_in_chunk(job_id: str, reading: Reading | None, secret_keys: tuple[str, ...], now: datetime) -> Reading | None:
     """Take in the next thousand rows of a file. Return the place to go on from, None behind the last row.
 
     None too while another worker is at it.
     """
     try:
-        return _take_in_chunk(job_id, reading, now)
+        return _take_in_chunk(job_id, reading, secret_keys, now)
     except IntegrityError:
         # Somebody signed up between the look and the write: the second look sees them.
-        return _take_in_chunk(job_id, None, now)
+        return _take_in_chunk(job_id, None, secret_keys, now)
 
 
-def _take_in_chunk(job_id: str, reading: Reading | None, now: datetime) -> Reading | None:
+def _take_in_chunk(job_id: str, reading: Reading | None, secret_keys: tuple[str, ...], now: datetime) -> Reading | None:
     with transaction(now) as session:
         job = session.scalar(
             select(ImportJob)
@@ -113,7 +113,8 @@ def _take_in_chunk(job_id: str, reading: Reading | None, now: datetime) -> Readi
         # What this worker read, or another took in, before.
         behind = job.rows_done - reading.done
         rows = list(islice(reading.rows, behind, behind + csv_rows.BATCH))
-        _note(job, _results(session, job, rows, now))
+        source = Source(f"imported from {job.filename}", job.account_id, secret_keys)
+        _note(job, _results(session, job, rows, source, now))
         reading.done = job.rows_done
         if len(rows) == csv_rows.BATCH:
             return reading
@@ -121,11 +122,11 @@ def _take_in_chunk(job_id: str, reading: Reading | None, now: datetime) -> Readi
         return None
 
 
-def _results(session: Session, job: ImportJob, rows: Sequence[Any], now: datetime) -> list[Result]:
+def _results(session: Session, job: ImportJob, rows: Sequence[Any], source: Source, now: datetime) -> list[Result]:
     kind = KINDS[job.kind]
     if job.is_dry_run:
-        return kind.compare(session, rows)
-    return kind.take_in(session, rows, f"imported from {job.filename}", job.account_id, now)
+        return kind.compare(session, rows, source)
+    return kind.take_in(session, rows, source, now)
 
 
 def _note(job: ImportJob, results: Sequence[Result]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from statuspage.actions import customers, subscriber_import
-from statuspage.actions.csv_rows import Columns, Result
+from statuspage.actions.csv_rows import Columns, Result, Source
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class Kind:
     columns: Columns
     parse: Callable[[Iterable[str]], Any]
     """Return ``rows``, made as they are asked for, and ``ignored``. Raises RuleBroken on ``file``."""
-    compare: Callable[[Session, Sequence[Any]], list[Result]]
-    take_in: Callable[[Session, Sequence[Any], str, str | None, datetime], list[Result]]
-    """Import rows, with where they come from and who did it, as a part of a transaction."""
-    preview: Callable[[Iterable[Any]], Iterator[Result]]
-    import_all: Callable[[Iterable[Any], str, datetime], Iterator[Result]]
-    """Import rows, with where they come from, in transactions of their own."""
+    compare: Callable[[Session, Sequence[Any], Source], list[Result]]
+    take_in: Callable[[Session, Sequence[Any], Source, datetime], list[Result]]
+    """Import rows as a part of a transaction."""
+    preview: Callable[[Iterable[Any], Source], Iterator[Result]]
+    import_all: Callable[[Iterable[Any], Source, datetime], Iterator[Result]]
+    """Import rows in transactions of their own."""
 
 
 KINDS = {
@@ -42,9 +42,9 @@ KINDS = {
         customers.OUTCOMES,
         customers.COLUMNS,
         customers.parse_customers,
-        customers.compare,
-        lambda session, rows, _origin, by, now: customers.take_in(session, rows, by, now),
-        customers.preview_customers,
-        lambda rows, _origin, now: customers.import_customers(rows, now),
+        lambda session, rows, _source: customers.compare(session, rows),
+        lambda session, rows, source, now: customers.take_in(session, rows, source.by, now),
+        lambda rows, _source: customers.preview_customers(rows),
+        lambda rows, _source, now: customers.import_customers(rows, now),
     ),
 }

@@ -14,13 +14,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from statuspage.actions import csv_rows
-from statuspage.actions.csv_rows import Line, Result
+from statuspage.actions.csv_rows import Line, Result, Source
 from statuspage.actions.ledger import audit, take_page
 from statuspage.actions.people import check_email
 from statuspage.db import db, transaction
 from statuspage.delivery.outbox import announce_to_new_subscribers
 from statuspage.models import Subscriber, SubscriberComponent, Suppression, new_id
-from statuspage.rules.subscriptions import DEFAULT_KINDS, Choice, identity, parse_kinds
+from statuspage.rules.subscriptions import DEFAULT_KINDS, Choice, identity, parse_kinds, suppression_keys
 from statuspage.rules.vocabulary import RuleBroken, SubscriptionKind, SubscriptionMethod
 
 CREATED, CONFIRMED, ASKED, UNCHANGED, SKIPPED, ERROR = OUTCOMES = (
@@ -131,47 +131,46 @@ def _yes_or_no(word: str) -> bool:
     return word.lower() in _YES
 
 
-def import_subscribers(rows: Iterable[Row], origin: str, now: datetime) -> Iterator[Result]:
+def import_subscribers(rows: Iterable[Row], source: Source, now: datetime) -> Iterator[Result]:
     """Add the subscribers, ask those who are not confirmed; give each row with what became of it.
 
-    ``origin`` is kept as the evidence of consent: whose file said so. A
-    thousand rows are one transaction: after a kill the same file does the rest.
+    A thousand rows are one transaction: after a kill the same file does the rest.
     """
     for batch in csv_rows.batches(rows):
-        yield from _import_batch(batch, origin, now)
+        yield from _import_batch(batch, source, now)
 
 
-def preview_subscribers(rows: Iterable[Row]) -> Iterator[Result]:
+def preview_subscribers(rows: Iterable[Row], source: Source) -> Iterator[Result]:
     """Say of each row what importing it would do. Writes nothing."""
     for batch in csv_rows.batches(rows):
-        yield from compare(db.session(), batch)
+        yield from compare(db.session(), batch, source)
 
 
-def _import_batch(rows: Sequence[Row], origin: str, now: datetime) -> list[Result]:
+def _import_batch(rows: Sequence[Row], source: Source, now: datetime) -> list[Result]:
     try:
         with transaction(now) as session:
-            return take_in(session, rows, origin, None, now)
+            return take_in(session, rows, source, now)
     except IntegrityError:
         # Somebody signed up between the look and the write: the second look sees them.
         with transaction(now) as session:
-            return take_in(session, rows, origin, None, now)
+            return take_in(session, rows, source, now)
 
 
-def take_in(session: Session, rows: Sequence[Row], origin: str, by: str | None, now: datetime) -> list[Result]:
+def take_in(session: Session, rows: Sequence[Row], source: Source, now: datetime) -> list[Result]:
     """Import rows as a part of somebody's transaction."""
     # So that no component leaves the page meanwhile, and of two imports at once one waits for the other.
     take_page(session)
-    steps = _compare(session, rows)
-    _write(session, steps, origin, now)
+    steps = _compare(session, rows, source)
+    _write(session, steps, source.origin, now)
     counts = {name: sum(step.result.outcome == name for step in steps) for name in (CREATED, CONFIRMED, ASKED)}
     if any(counts.values()):
-        audit(session, by, "import_subscribers", "import", "subscribers", now, origin=origin, **counts)
+        audit(session, source.by, "import_subscribers", "import", "subscribers", now, origin=source.origin, **counts)
     return [step.result for step in steps]
 
 
-def compare(session: Session, rows: Sequence[Row]) -> list[Result]:
+def compare(session: Session, rows: Sequence[Row], source: Source) -> list[Result]:
     """Say of each row what importing it would do."""
-    return [step.result for step in _compare(session, rows)]
+    return [step.result for step in _compare(session, rows, source)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,18 +192,24 @@ class _Known:
     components: Mapping[str, list[str]]
 
 
-def _compare(session: Session, rows: Sequence[Row]) -> list[_Step]:
+def _compare(session: Session, rows: Sequence[Row], source: Source) -> list[_Step]:
     keys = [row.email.lower() for row in rows if not row.error and not row.skipped]
     found = select(Subscriber.id, Subscriber.unique_key, Subscriber.state, Subscriber.confirmation_sent_at)
     # Taken, so that nobody confirms or unsubscribes between the look and the write.
     subscribers = session.execute(found.where(Subscriber.unique_key.in_(keys)).with_for_update())
-    suppressed = select(Suppression.address_key, Suppression.reason).where(Suppression.address_key.in_(keys))
     known = _Known(
         {each.unique_key: each for each in subscribers},
-        {each.address_key: each.reason for each in session.execute(suppressed)},
+        _suppressions(session, keys, source.secret_keys),
         csv_rows.components_by_name(session),
     )
     return [_step(row, known) for row in rows]
+
+
+def _suppressions(session: Session, keys: Sequence[str], secret_keys: Sequence[str]) -> dict[str, str]:
+    """Return those of the addresses that must be left alone, with the reason, erased ones included."""
+    named = {name: key for key in keys for name in suppression_keys(key, secret_keys)}
+    query = select(Suppression.address_key, Suppression.reason).where(Suppression.address_key.in_(named))
+    return {named[each.address_key]: each.reason for each in session.execute(query)}
 
 
 def _step(row: Row, known: _Known) -> _Step:

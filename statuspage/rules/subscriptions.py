@@ -1,7 +1,8 @@
 """What a subscriber chose, and which mailbox an address leads to."""
 
 import hashlib
-from collections.abc import Collection, Iterable
+import hmac
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from statuspage.rules.vocabulary import RuleBroken, SubscriptionKind, SubscriptionMethod, choose
@@ -31,6 +32,19 @@ def parse_kinds(words: Iterable[str]) -> frozenset[SubscriptionKind]:
     if not kinds:
         raise RuleBroken({"kinds": sentence})
     return kinds
+
+
+def suppression_keys(address: str, secret_keys: Sequence[str]) -> list[str]:
+    """Return the names under which an address may be suppressed: in the open, or hashed after an erasure.
+
+    The second is the one to write: hashed with the newest of the secret keys.
+    """
+    key = address.lower()
+    return [key, *(f"hmac:{_keyed_hash(secret, key)}" for secret in secret_keys)]
+
+
+def _keyed_hash(secret: str, key: str) -> str:
+    return hmac.new(f"statuspage.suppression {secret}".encode(), key.encode(), hashlib.sha256).hexdigest()
 
 
 def identity(email: str, method: SubscriptionMethod = SubscriptionMethod.EMAIL, endpoint: str = "") -> dict[str, str]:

@@ -21,11 +21,14 @@ from statuspage.models import (
     SubscriberComponent,
     Suppression,
 )
+from statuspage.rules.subscriptions import identity, suppression_keys
 from statuspage.rules.vocabulary import RuleBroken
 from tests import builders
 
 HEADER = "email,components,kinds,confirmed\n"
 ORIGIN = "imported from old.csv"
+SECRETS = ("the newest key", "the one before")
+SOURCE = csv_rows.Source(ORIGIN, None, SECRETS)
 BROWSER = Browser("192.0.2.1", "test")
 Outcomes = list[tuple[int, str, str]]
 
@@ -35,7 +38,7 @@ def rows(text: str) -> list[subscriber_import.Row]:
 
 
 def imported(text: str, now: datetime) -> Outcomes:
-    done = subscriber_import.import_subscribers(rows(text), ORIGIN, now)
+    done = subscriber_import.import_subscribers(rows(text), SOURCE, now)
     return [(result.line, result.outcome, result.reason) for result in done]
 
 
@@ -214,10 +217,11 @@ def test_whoever_must_be_left_alone_is_left_alone(
 ) -> None:
     with transaction(now) as session:
         if why in ("complaint", "bounce"):
-            values = {"address_key": "a@example.com", "reason": why, "created_at": now}
+            name = "a@example.com" if why == "bounce" else suppression_keys("a@example.com", SECRETS)[-1]
+            values = {"address_key": name, "reason": why, "created_at": now}
             session.execute(insert(Suppression), [values])
         else:
-            who = subscriber_import.identity("a@example.com")
+            who = identity("a@example.com")
             session.execute(insert(Subscriber), [{**who, "state": why, "requested_at": now, "unsubscribed_at": now}])
     before = kept()
     text = f"{HEADER}A@example.com,,,{confirmed}\nb@example.com,,,yes\n"
@@ -274,7 +278,9 @@ def test_a_preview_tells_the_same_and_writes_nothing(page: dict[str, str], now: 
     imported(f"{HEADER}a@example.com,,,yes\nb@example.com,,,no\n", now)
     text = f"{HEADER}a@example.com,,,yes\nb@example.com,,,yes\nc@example.com,,,no\nd@example.com,Nose,,\n"
     before = kept()
-    preview = [(each.line, each.outcome, each.reason) for each in subscriber_import.preview_subscribers(rows(text))]
+    preview = [
+        (each.line, each.outcome, each.reason) for each in subscriber_import.preview_subscribers(rows(text), SOURCE)
+    ]
     assert kept() == before
     assert preview == imported(text, now)
     assert [outcome for _, outcome, _ in preview] == ["unchanged", "confirmed", "asked", "error"]

@@ -50,7 +50,7 @@ def import_id(now: datetime) -> str:
     """An import whose every text is hostile."""
     content = f'email,"{HOSTILE.replace(chr(34), "")}"\n{HOSTILE.replace(chr(34), "")},1\n'.encode()
     made = import_jobs.upload("subscribers", HOSTILE, content, True, builders.account(now), now)
-    import_jobs.take_in_chunk(made, None, now)
+    import_jobs.take_in_chunk(made, None, (), now)
     return made
 
 
