@@ -30,6 +30,7 @@ from statuspage.web.api import incidents as api_incidents
 from statuspage.web.api import pages as api_pages
 from statuspage.web.api import promises as api_promises
 from statuspage.web.api import routes as api
+from statuspage.web.api import subscribers as api_subscribers
 from statuspage.web.console import account, board, clocks, course, documents, drills, incidents, mail, messages, reports
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -89,7 +90,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         admin_imports,
     ):
         app.register_blueprint(part.blueprint)
-    for part in (api_pages, api_incidents, api_documents, api_promises):
+    for part in (api_pages, api_incidents, api_documents, api_promises, api_subscribers):
         # No cookie counts here, so no other site can use one.
         csrf.exempt(part.blueprint)
         app.register_blueprint(part.blueprint)

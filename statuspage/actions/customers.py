@@ -16,10 +16,11 @@ from statuspage.actions import csv_rows
 from statuspage.actions.csv_rows import Line, Result
 from statuspage.actions.ledger import audit, take_page
 from statuspage.actions.people import check_email
+from statuspage.actions.subscriber_admin import check_components
 from statuspage.db import db, transaction
-from statuspage.models import Customer, CustomerComponent, new_id
+from statuspage.models import Customer, CustomerComponent, Delivery, new_id
 from statuspage.rules.messages import check_line
-from statuspage.rules.vocabulary import RuleBroken
+from statuspage.rules.vocabulary import NotFound, RuleBroken
 
 CREATED, UPDATED, UNCHANGED, ERROR = OUTCOMES = ("created", "updated", "unchanged", "error")
 
@@ -197,3 +198,39 @@ def _columns(change: _Change, now: datetime) -> dict[str, Any]:
         "name": change.name,
         "updated_at": now,
     }
+
+
+def put_customer(email: str, name: str, component_ids: Sequence[str], now: datetime) -> tuple[str, bool]:
+    """Add a customer, or replace the one with this address. Return the id, and whether it is new.
+
+    Raises RuleBroken on ``email``, ``name`` or ``component_ids``.
+    """
+    address = check_email(email)
+    shown = check_line("name", name, NAME_LIMIT) if name.strip() else ""
+    with transaction(now) as session:
+        take_page(session)
+        chosen = frozenset(component_ids)
+        check_components(session, chosen)
+        known = session.execute(_known([address.lower()])).first()
+        customer_id = known.id if known else new_id()
+        change = _Change(Result(0, address, UPDATED if known else CREATED), customer_id, shown, chosen)
+        _write(session, [] if known else [change], [change] if known else [], now)
+        audit(session, None, "edit" if known else "add", "customer", customer_id, now)
+        return customer_id, known is None
+
+
+def delete_customer(customer_id: str, now: datetime) -> None:
+    """Forget a customer: mail that waits is cancelled, and the log of mails loses the name. Raises NotFound."""
+    with transaction(now) as session:
+        customer = session.get(Customer, customer_id, with_for_update=True)
+        if customer is None:
+            raise NotFound("customer")
+        theirs = Delivery.customer_id == customer_id
+        waiting = Delivery.state.in_((Delivery.QUEUED, Delivery.LEASED, Delivery.UNKNOWN))
+        session.execute(
+            update(Delivery).where(theirs, waiting).values(state=Delivery.CANCELLED, settled_at=now, lease_until=None)
+        )
+        session.execute(update(Delivery).where(theirs).values(customer_id=None))
+        session.execute(delete(CustomerComponent).where(CustomerComponent.customer_id == customer_id))
+        session.execute(delete(Customer).where(Customer.id == customer_id))
+        audit(session, None, "delete", "customer", customer_id, now)

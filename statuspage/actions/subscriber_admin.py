@@ -5,7 +5,7 @@ Nobody is brought back here who left: that is for them alone.
 
 import base64
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session
 from statuspage.actions.ledger import audit, take_page
 from statuspage.actions.people import check_email
 from statuspage.actions.subscriptions import CONFIRMATION_PAUSE
-from statuspage.db import insert_once, transaction
+from statuspage.db import db, insert_once, transaction
 from statuspage.delivery.outbox import announce_to_address
 from statuspage.models import Component, Subscriber, SubscriberComponent, Suppression, new_id
-from statuspage.rules.subscriptions import Choice, identity
+from statuspage.rules.subscriptions import Choice, identity, suppression_keys
 from statuspage.rules.vocabulary import Conflict, NotFound, RuleBroken, SubscriptionKind, SubscriptionMethod
 
 SOURCE = "api"
@@ -35,7 +35,22 @@ def kinds_of(subscriber: Subscriber) -> frozenset[SubscriptionKind]:
     return frozenset(kind for kind, is_wanted in wanted.items() if is_wanted)
 
 
-def add(email: str, endpoint: str, choice: Choice, is_vouched_for: bool, now: datetime) -> str:
+def choice_of(subscriber_id: str) -> Choice:
+    """Return what a subscriber chose. Raises NotFound."""
+    session = db.session()
+    session.rollback()
+    subscriber = session.get(Subscriber, subscriber_id, populate_existing=True)
+    if subscriber is None or subscriber.state == Subscriber.ERASED:
+        raise NotFound("subscriber")
+    if subscriber.all_components:
+        return Choice(None, kinds_of(subscriber))
+    query = select(SubscriberComponent.component_id).where(SubscriberComponent.subscriber_id == subscriber_id)
+    return Choice(frozenset(session.scalars(query)), kinds_of(subscriber))
+
+
+def add(
+    email: str, endpoint: str, choice: Choice, is_vouched_for: bool, secret_keys: Sequence[str], now: datetime
+) -> str:
     """Add a subscriber for a program: by mail, or by webhook if there is an ``endpoint``. Return the id.
 
     Where the caller vouches for the consent updates begin at once; else a mail
@@ -55,7 +70,7 @@ def add(email: str, endpoint: str, choice: Choice, is_vouched_for: bool, now: da
         )
         found = select(Subscriber).where(Subscriber.unique_key == who["unique_key"]).with_for_update()
         subscriber = session.execute(found).scalar_one()
-        _refuse_what_is_not_ours(session, subscriber, is_vouched_for)
+        _refuse_what_is_not_ours(session, subscriber, is_vouched_for, secret_keys)
         if method is SubscriptionMethod.WEBHOOK and not subscriber.secret:
             subscriber.secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
         for column, value in who.items():
@@ -70,11 +85,16 @@ def add(email: str, endpoint: str, choice: Choice, is_vouched_for: bool, now: da
         return subscriber.id
 
 
-def _refuse_what_is_not_ours(session: Session, subscriber: Subscriber, is_vouched_for: bool) -> None:
+def _refuse_what_is_not_ours(
+    session: Session, subscriber: Subscriber, is_vouched_for: bool, secret_keys: Sequence[str]
+) -> None:
     if subscriber.state == Subscriber.ACTIVE:
         raise Conflict("This one is subscribed already: please change it with a PATCH.")
-    suppressed = select(Suppression.reason).where(Suppression.address_key == subscriber.email_key)
-    if session.scalar(suppressed) == Suppression.COMPLAINT:
+    names = suppression_keys(subscriber.email, secret_keys)
+    complaint = select(Suppression.id).where(
+        Suppression.address_key.in_(names), Suppression.reason == Suppression.COMPLAINT
+    )
+    if session.scalar(complaint.limit(1)) is not None:
         raise Conflict("They reported mail from here as spam: only they can come back.")
     if is_vouched_for and subscriber.state in (Subscriber.UNSUBSCRIBED, Subscriber.ERASED):
         raise Conflict("They unsubscribed: without skip_confirmation_notification they are asked whether to come back.")
@@ -103,11 +123,15 @@ def check_components(session: Session, component_ids: Collection[str]) -> None:
 
 
 def change_choice(subscriber_id: str, choice: Choice, now: datetime) -> None:
-    """Change what a subscriber hears of. Raises NotFound, or RuleBroken on ``component_ids``."""
+    """Change what a subscriber hears of. Raises NotFound, Conflict, or RuleBroken on ``component_ids``."""
     with transaction(now) as session:
         take_page(session)
-        check_components(session, choice.component_ids or ())
         subscriber = _get(session, subscriber_id)
+        if subscriber.state == Subscriber.UNSUBSCRIBED:
+            raise Conflict("They unsubscribed: there is nothing to change.")
+        # What was chosen before and is off the page by now may stay.
+        chosen = select(SubscriberComponent.component_id).where(SubscriberComponent.subscriber_id == subscriber_id)
+        check_components(session, (choice.component_ids or frozenset()) - set(session.scalars(chosen)))
         _set_choice(session, subscriber, choice)
         audit(session, None, "edit", "subscriber", subscriber_id, now, source=SOURCE)
 
