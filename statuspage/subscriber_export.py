@@ -2,11 +2,13 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from flask.ctx import AppContext
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from statuspage.actions import csv_rows
 from statuspage.actions.subscriber_admin import kinds_of
@@ -31,21 +33,22 @@ COLUMNS = (
 )
 
 
-def export_subscribers() -> Iterator[str]:
-    """Give the lines, a thousand subscribers at a time: no transaction stays open between."""
+def export_subscribers(app_context: Callable[[], AppContext]) -> Iterator[str]:
+    """Give the lines, a thousand subscribers at a time: neither transaction nor context stays open between."""
     yield _csv([COLUMNS])
-    words, last = _words(), ""
+    last = ""
     while True:
-        rows = _rows(words, last)
+        with app_context():
+            rows = _rows(last)
         if not rows:
             return
         last = rows[-1][0]
         yield _csv(rows)
 
 
-def _rows(words: Mapping[str, str], behind: str) -> list[tuple[str, ...]]:
+def _rows(behind: str) -> list[tuple[str, ...]]:
     session = db.session()
-    session.rollback()
+    words = _words(session)
     # Of somebody whose data was erased nothing is left to tell.
     query = select(Subscriber).where(Subscriber.id > behind, Subscriber.state != Subscriber.ERASED)
     found = session.scalars(query.order_by(Subscriber.id).limit(csv_rows.BATCH)).all()
@@ -54,9 +57,7 @@ def _rows(words: Mapping[str, str], behind: str) -> list[tuple[str, ...]]:
     within = SubscriberComponent.subscriber_id.in_([each.id for each in found])
     for who, component_id in session.execute(choices.where(within)):
         chosen.setdefault(who, []).append(words.get(component_id, component_id))
-    rows = [_row(each, chosen.get(each.id, [])) for each in found]
-    session.rollback()
-    return rows
+    return [_row(each, chosen.get(each.id, [])) for each in found]
 
 
 def _row(subscriber: Subscriber, chosen: list[str]) -> tuple[str, ...]:
@@ -83,9 +84,8 @@ def _instant(instant: datetime | None) -> str:
     return machine_instant(instant) if instant else ""
 
 
-def _words() -> dict[str, str]:
+def _words(session: Session) -> dict[str, str]:
     """Return what each component is called in the file: its name, or its id where an import would not know the name."""
-    session = db.session()
     there = csv_rows.components_by_name(session)
     found = session.execute(select(Component.id, Component.name))
     return {

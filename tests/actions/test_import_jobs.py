@@ -250,12 +250,12 @@ def builders_now() -> datetime:
     )
 )
 def test_what_is_taken_out_comes_in_again_as_it_was(
-    parts: list[str], now: datetime, people: dict[str, tuple[str, set[int] | None]]
+    app: Flask, parts: list[str], now: datetime, people: dict[str, tuple[str, set[int] | None]]
 ) -> None:
     forget()
     for name, (state, numbers) in people.items():
         sign_up(f"{name}@example.com", None if numbers is None else [parts[n] for n in numbers], state, now)
-    before, text = chosen(), "".join(export_subscribers())
+    before, text = chosen(), "".join(export_subscribers(app.app_context))
     assert not [
         cell for row in csv.reader(io.StringIO(text, newline="")) for cell in row if cell[:1] in "=+-@\t\r" and cell
     ]
@@ -266,14 +266,16 @@ def test_what_is_taken_out_comes_in_again_as_it_was(
     assert chosen() == before
 
 
-def test_the_export_gives_away_no_secret_and_marks_who_only_follows(parts: list[str], now: datetime) -> None:
+def test_the_export_gives_away_no_secret_and_marks_who_only_follows(
+    app: Flask, parts: list[str], now: datetime
+) -> None:
     sign_up("follower@example.com", [], "active", now)
     with transaction(now) as session:
         who = identity("ada@example.com", SubscriptionMethod.SLACK, "https://hooks.slack.com/services/T/B/secret")
         session.execute(insert(Subscriber), [{**who, "state": "active", "requested_at": now}])
         gone = {**identity("gone@example.com"), "state": "erased", "requested_at": now}
         session.execute(insert(Subscriber), [gone])
-    text = "".join(export_subscribers())
+    text = "".join(export_subscribers(app.app_context))
     assert text.endswith("\r\n")
     rows = {row["email"]: row for row in csv.DictReader(io.StringIO(text, newline=""))}
     assert rows.keys() == {"follower@example.com", "ada@example.com"}
@@ -285,9 +287,9 @@ def test_the_export_gives_away_no_secret_and_marks_who_only_follows(parts: list[
 
 
 @pytest.mark.usefixtures("_chunks_of_ten")
-def test_a_long_export_comes_in_parts(by: str, now: datetime) -> None:
+def test_a_long_export_comes_in_parts(app: Flask, by: str, now: datetime) -> None:
     for number in range(23):
         sign_up(f"r{number}@example.com", None, "active", now)
-    parts = list(export_subscribers())
+    parts = list(export_subscribers(app.app_context))
     assert len(parts) == 4
     assert len(list(csv.reader(io.StringIO("".join(parts), newline="")))) == 24

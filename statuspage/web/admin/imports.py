@@ -1,6 +1,6 @@
 """Subscribers and customers in and out as CSV: upload a file, follow the import, download the subscribers."""
 
-from flask import Blueprint, Response, redirect, render_template, request, stream_with_context, url_for
+from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import select
@@ -41,8 +41,10 @@ def index() -> ResponseReturnValue:
 def upload() -> ResponseReturnValue:
     """Keep a file for the worker to take in."""
     form, file = request.form, request.files.get("file")
-    content = file.read() if file is not None else b""
-    name = (file.filename if file is not None else "") or "a file"
+    content, name = b"", "a file"
+    if file is not None:
+        content, name = file.read(), file.filename or name
+        file.close()
     try:
         if len(content) > FILE_LIMIT:
             raise RuleBroken({"file": "This file is too large: 10 MB at most. Please divide it."})
@@ -70,9 +72,8 @@ def show(import_id: str) -> ResponseReturnValue:
 @access.needs(AccountRole.ADMIN)
 def export() -> ResponseReturnValue:
     """Return all subscribers as a table, a part at a time."""
-    lines = stream_with_context(export_subscribers())
     headers = {"Content-Disposition": 'attachment; filename="subscribers.csv"'}
-    return Response(lines, mimetype="text/csv", headers=headers)
+    return Response(export_subscribers(current_app.app_context), mimetype="text/csv", headers=headers)
 
 
 def _page(values: dict[str, str], errors: dict[str, str]) -> str:
