@@ -138,14 +138,9 @@ def ids(app: Flask, now: datetime) -> dict[str, str]:
     return {name: builders.component(now, name) for name in NAMES}
 
 
-@pytest.fixture
-def only_sqlite(database_url: str) -> None:
-    if not database_url.startswith("sqlite"):
-        pytest.skip("tried on the embedded database; one example below on both")
-
-
 # The database is emptied by hand between examples.
-@pytest.mark.usefixtures("only_sqlite")
+# On the embedded database; one example below is on both.
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, affected=AFFECTED)
 def test_whoever_chose_is_told_of_that_and_nobody_of_anything_else(

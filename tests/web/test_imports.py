@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 
 from statuspage import clock
 from statuspage.actions import csv_rows, import_jobs
+from statuspage.app import BODY_LIMIT
 from statuspage.db import db
 from statuspage.models import ImportJob, Subscriber
 from statuspage.rules.vocabulary import AccountRole
@@ -85,13 +86,15 @@ def test_a_file_that_can_t_be_read_is_said_beside_its_field(admin: Visitor) -> N
 
 
 def test_a_file_may_have_10_megabytes_here_and_no_more(admin: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    long = b"email\n" + b"a@example.com\n" * 40_000
-    assert len(long) > 512 * 1024
+    # Not more than the test's client keeps in memory, and more than any other form may have.
+    long = b"email\n" + b"a@example.com\n" * 22_000
+    assert len(long) > BODY_LIMIT
     assert upload(admin, long).status_code == 303
     monkeypatch.setattr(imports, "FILE_LIMIT", len(long) - 1)
     refused = upload(admin, long)
     assert (refused.status_code, "too large" in refused.text) == (422, True)
-    assert upload(admin, long + long).status_code == 413
+    monkeypatch.setattr(imports, "FILE_LIMIT", len(long) // 3)
+    assert upload(admin, long).status_code == 413
     # The others stay small.
     assert admin.post_as_is("/admin/people/", {"name": "x" * 300_000}).status_code == 413
 
