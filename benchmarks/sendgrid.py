@@ -40,12 +40,12 @@ def main() -> int:
             settings: Settings = app.config["STATUSPAGE"]
             crowds.gather(SUBSCRIBERS)
             incident_id = crowds.declare()
-            ours, cpu, bare = [], [], []
+            ours, cpu, bare, body = [], [], [], b""
             for number in range(ROUNDS):
                 crowds.tell(incident_id, number)
                 while outbox.expand(audiences.audience, crowds.NOW):
                     pass
-                body = ready_made(settings) if not number else body
+                body = body or ready_made(settings)
                 rate, spent = by_worker(settings)
                 ours.append(rate)
                 cpu.append(spent)

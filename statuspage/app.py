@@ -20,6 +20,7 @@ from statuspage.settings import Settings, load
 from statuspage.web import access, auth, health, hooks, manage, nudges, subscribe
 from statuspage.web.admin import channels as admin_channels
 from statuspage.web.admin import components as admin_components
+from statuspage.web.admin import imports as admin_imports
 from statuspage.web.admin import page as admin_page
 from statuspage.web.admin import people as admin_people
 from statuspage.web.admin import policies as admin_policies
@@ -31,6 +32,7 @@ from statuspage.web.api import incidents as api_incidents
 from statuspage.web.api import pages as api_pages
 from statuspage.web.api import promises as api_promises
 from statuspage.web.api import routes as api
+from statuspage.web.api import subscribers as api_subscribers
 from statuspage.web.console import (
     account,
     board,
@@ -71,6 +73,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     db.init_app(app)
     auth.install(app)
     app.before_request(access.enforce)
+    app.before_request(admin_imports.allow_a_file)
     csrf = CSRFProtect(app)
     # Strangers' forms carry no session; the one blueprint has checks of its own, the other's address is a secret.
     csrf.exempt(subscribe.blueprint)
@@ -104,13 +107,14 @@ def create_app(settings: Settings | None = None) -> Flask:
         admin_people,
         admin_policies,
         admin_channels,
+        admin_imports,
         admin_subscribers,
         admin_suppressions,
         admin_templates,
         admin_page,
     ):
         app.register_blueprint(part.blueprint)
-    for part in (api_pages, api_incidents, api_documents, api_promises):
+    for part in (api_pages, api_incidents, api_documents, api_promises, api_subscribers):
         # No cookie counts here, so no other site can use one.
         csrf.exempt(part.blueprint)
         app.register_blueprint(part.blueprint)

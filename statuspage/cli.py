@@ -403,7 +403,7 @@ def drill_score(drill_id: str) -> None:
 
 @commands.group("import")
 def import_() -> None:
-    """Bring a page over from another product, or a list of customers."""
+    """Bring a page over from another product, or a list of subscribers or customers."""
 
 
 @import_.command("statuspage", epilog="Example: statuspage import statuspage https://status.example.com --dry-run")
@@ -469,29 +469,52 @@ def import_customers(file: Path, dry_run: bool) -> int:
     (names or ids with | between them; empty for all), and name if you like.
     Running it again changes only what changed there.
     """
-    # SQLAlchemy takes a second to import: only commands that need it pay for it.
-    from statuspage.actions import customers
+    return _import_people("customers", file, dry_run)
 
-    with _installation():
+
+@import_.command("subscribers", epilog="Example: statuspage import subscribers subscribers.csv --dry-run")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Say what would happen; write nothing.")
+def import_subscribers(file: Path, dry_run: bool) -> int:
+    """Import people who want status updates by mail.
+
+    FILE is CSV in UTF-8; its first row names the columns: email, and if you
+    like components (names or ids with | between them; empty for all), kinds
+    (incidents, maintenance, component_changes) and confirmed (yes or no).
+    Whoever is not confirmed gets a mail that asks. Running it again changes
+    nothing that somebody chose here.
+    """
+    return _import_people("subscribers", file, dry_run)
+
+
+def _import_people(what: str, file: Path, dry_run: bool) -> int:
+    """Take a file in; print the rows that need a look, of a short file all that changed something, and the counts."""
+    # SQLAlchemy takes a second to import: only commands that need it pay for it.
+    from statuspage.actions.csv_rows import Source
+    from statuspage.actions.import_kinds import KINDS
+
+    kind, counts = KINDS[what], Counter[str]()
+    with _installation() as (settings, _):
         if not dry_run:
             _migrate()
         # A letter that is not UTF-8 is an error of its row, not of the file.
         with file.open(encoding="utf-8", errors="replace", newline="") as handle:
-            table = customers.parse_customers(handle)
+            table = kind.parse(handle)
             rows = list(table.rows)
         if table.ignored:
             click.echo(f"Ignored columns: {', '.join(table.ignored)}.")
-        done = customers.preview_customers(rows) if dry_run else customers.import_customers(rows, clock.now())
-        counts: Counter[str] = Counter()
+        secret_keys = settings.secret_keys
+        source = Source(f"imported from {file.name}", None, secret_keys)
+        done = kind.preview(rows, source) if dry_run else kind.import_all(rows, source, clock.now())
         for result in _with_bar(done, len(rows)):
             counts[result.outcome] += 1
-            few = len(rows) <= MOST_ROWS_SHOWN and result.outcome != customers.UNCHANGED
-            if few or result.outcome == customers.ERROR:
+            few = len(rows) <= MOST_ROWS_SHOWN and result.outcome != "unchanged"
+            if few or result.reason:
                 reason = f": {result.reason}" if result.reason else ""
                 click.echo(f"{result.outcome:<9} line {result.line} {result.email}{reason}")
-    summary = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in customers.OUTCOMES if counts[outcome])
+    summary = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in kind.outcomes if counts[outcome])
     click.echo(f"{'Would be' if dry_run else 'Done'}: {summary or 'nothing to import'}.")
-    return FAILED if counts[customers.ERROR] else 0
+    return FAILED if counts["error"] else 0
 
 
 @commands.command(epilog="Example: statuspage doctor")

@@ -73,7 +73,7 @@ def _is_signed(settings: Settings, purpose: Purpose, token: str) -> bool:
     subject, _, signature = token.partition(".")
     if not (_PLAIN_SUBJECT.fullmatch(subject) and signature.isascii()):
         return False
-    keys = (settings.secret_key, *settings.secret_key_fallbacks)
+    keys = settings.secret_keys
     return any(hmac.compare_digest(signature, _signature(key, purpose, subject)) for key in keys)
 
 

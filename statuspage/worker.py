@@ -16,7 +16,7 @@ from flask import Flask
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from statuspage import clock
-from statuspage.actions import aftermath, audiences, escalation, mail_provider, personal_data
+from statuspage.actions import aftermath, audiences, escalation, import_jobs, mail_provider, personal_data
 from statuspage.db import db, transaction
 from statuspage.delivery import chat, composition, outbox, providers, suppression
 from statuspage.delivery.handover import Handovers
@@ -61,6 +61,7 @@ class Worker:
         self._posts = chat.Posts()
         self._beat_at: datetime | None = None
         self._forgot_at: datetime | None = None
+        self._reading: import_jobs.Reading | None = None
         self.failed_ticks = 0
         """How many ticks in a row the database did not answer."""
         self._database_failed = False
@@ -73,6 +74,7 @@ class Worker:
             self._deliver_to_channels,
             self._clear_suppressions,
             self._deliver,
+            self._take_in,
             self._publish,
             self._forget_unconfirmed,
             self._beat,
@@ -256,6 +258,20 @@ class Worker:
     def _finish_posts(self, now: datetime) -> bool:
         self._settle_posts(chat.TOTAL_SECONDS, now)
         return False
+
+    def _take_in(self, now: datetime) -> bool:
+        """Take in one chunk of a file that somebody uploaded."""
+        job_id = import_jobs.next_job()
+        if job_id is None:
+            return False
+        _each_by_itself(job_id, self._take_in_chunk, import_jobs.give_up, now)
+        return self._reading is not None
+
+    def _take_in_chunk(self, job_id: str, now: datetime) -> None:
+        # After a failure the file is read anew.
+        reading, self._reading = self._reading, None
+        secret_keys = self._settings.secret_keys
+        self._reading = import_jobs.take_in_chunk(job_id, reading, secret_keys, now)
 
     def _publish(self, now: datetime) -> bool:
         publisher.refresh(self._settings, now)

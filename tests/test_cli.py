@@ -273,6 +273,24 @@ def test_customers_are_imported_and_what_is_wrong_is_said(initialised: Run, tmp_
     assert initialised("import", "customers", str(file)).stdout == "Done: 101 unchanged.\n"
 
 
+def test_subscribers_are_imported_and_what_is_wrong_is_said(initialised: Run, tmp_path: Path) -> None:
+    file = tmp_path / "old.csv"
+    file.write_bytes(
+        "\ufeffemail;phone;confirmed;components\na@example.com;1;yes;Nose\nb@example.com;2;yes;\nc@example.com\n".encode()
+    )
+    done = initialised("import", "subscribers", str(file), "--dry-run")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.splitlines() == [
+        "Ignored columns: phone.",
+        "error     line 2 a@example.com: There is no component called “Nose”.",
+        "created   line 3 b@example.com",
+        "asked     line 4 c@example.com",
+        "Would be: 1 created, 1 asked, 1 error.",
+    ]
+    assert initialised("import", "subscribers", str(file)).stdout.endswith("Done: 1 created, 1 asked, 1 error.\n")
+    assert initialised("import", "subscribers", str(file)).stdout.endswith("Done: 2 unchanged, 1 error.\n")
+
+
 def test_a_file_that_is_no_list_of_customers_is_refused(initialised: Run, tmp_path: Path) -> None:
     file = tmp_path / "customers.csv"
     file.write_text("address,components\n", encoding="utf-8")

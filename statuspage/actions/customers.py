@@ -1,12 +1,9 @@
-"""Customers: the people who use certain components, brought in from a CSV file.
+"""Customers: the people who use certain components, brought in from a CSV file or by the API.
 
 A row that can't be taken is reported with its line and stops no other;
 importing the same file again changes nothing.
 """
 
-import csv
-import itertools
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,19 +12,20 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from statuspage.actions import csv_rows
+from statuspage.actions.csv_rows import Line, Result
 from statuspage.actions.ledger import audit, take_page
 from statuspage.actions.people import check_email
+from statuspage.actions.subscriber_admin import check_components
 from statuspage.db import db, transaction
-from statuspage.models import Component, Customer, CustomerComponent, new_id
+from statuspage.models import Customer, CustomerComponent, Delivery, new_id
 from statuspage.rules.messages import check_line
-from statuspage.rules.vocabulary import RuleBroken
+from statuspage.rules.vocabulary import NotFound, RuleBroken
 
 CREATED, UPDATED, UNCHANGED, ERROR = OUTCOMES = ("created", "updated", "unchanged", "error")
 
-# Rows to a transaction: others wait no longer than one of these takes, a fifth of a second on SQLite.
-BATCH = 1_000
 NAME_LIMIT = 200
-_NEEDED, _OPTIONAL = ("email", "components"), ("name",)
+COLUMNS = csv_rows.Columns(("email", "components"), ("name",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,86 +49,38 @@ class CustomerFile:
     ignored: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one row, or would."""
-
-    line: int
-    email: str
-    outcome: str
-    reason: str = ""
+def parse_customers(text: Iterable[str]) -> CustomerFile:
+    """Read CSV (csv_rows.read_table). Raises RuleBroken on ``file`` if a column is missing or there twice."""
+    table = csv_rows.read_table(text, COLUMNS)
+    return CustomerFile(_rows(table.lines), table.ignored)
 
 
-def parse_customers(lines: Iterable[str]) -> CustomerFile:
-    """Read CSV with commas, semicolons or tabs between its cells; the header row names the columns.
-
-    Give it text that was opened with ``newline=""`` and ``errors="replace"``.
-    Raises RuleBroken on ``file`` if a column is missing or there twice.
-    """
-    text = iter(lines)
-    # Some programs begin the file with a byte-order mark.
-    first = next(text, "").removeprefix("\ufeff")
-    delimiter = max(",;\t", key=first.count)
-    # Strict: a quotation mark that is never closed is an error, not a cell that eats the rest of the file.
-    reader = csv.reader(itertools.chain([first], text), delimiter=delimiter, strict=True)
-    try:
-        header = [cell.strip().lower() for cell in next(reader, [])]
-    except csv.Error as error:
-        raise RuleBroken({"file": f"The header row can't be read: {error}."}) from None
-    for column in (*_NEEDED, *_OPTIONAL):
-        if column in _NEEDED and column not in header:
-            raise RuleBroken({"file": f"The first row must name the columns; there is none called “{column}”."})
-        if header.count(column) > 1:
-            raise RuleBroken({"file": f"There are two columns called “{column}”."})
-    ignored = tuple(_printable(column) for column in header if column and column not in (*_NEEDED, *_OPTIONAL))
-    return CustomerFile(_rows(reader, header), ignored)
-
-
-def _rows(reader: Any, header: Sequence[str]) -> Iterator[Row]:
+def _rows(lines: Iterable[Line]) -> Iterator[Row]:
     lines_of: dict[str, int] = {}
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield Row(line, "", None, (), f"This row can't be read: {error}.")
-            continue
-        if not any(cell.strip() for cell in cells):
-            continue
-        row = _row(line, cells, header)
+    for line in lines:
+        row = _row(line)
         if not row.error:
-            earlier = lines_of.setdefault(row.email.lower(), line)
-            if earlier != line:
+            earlier = lines_of.setdefault(row.email.lower(), row.line)
+            if earlier != row.line:
                 reason = f"This address is in line {earlier} already: please put all its components into one row."
-                row = Row(line, row.email, None, (), reason)
+                row = Row(row.line, row.email, None, (), reason)
         yield row
 
 
-def _row(line: int, cells: list[str], header: Sequence[str]) -> Row:
-    # Programs leave out empty cells at the end of a row.
-    named = dict(zip(header, cells + [""] * len(header), strict=False))
-    email = named["email"].strip()
+def _row(line: Line) -> Row:
+    email = line.cells.get("email", "")
     try:
-        if any(cell.strip() for cell in cells[len(header) :]):
-            raise RuleBroken({"": "There are more cells than columns: is a separator within a cell not in quotes?"})
-        if any("\ufffd" in named.get(column, "") for column in (*_NEEDED, *_OPTIONAL)):
-            raise RuleBroken({"": "This is not UTF-8: please save the file as “CSV UTF-8”."})
+        if line.error:
+            raise RuleBroken({"": line.error})
         email = check_email(email)
-        name = named.get("name")
-        if name is not None:
-            name = check_line("name", name, NAME_LIMIT) if name.strip() else ""
+        name = line.cells.get("name")
+        if name:
+            name = check_line("name", name, NAME_LIMIT)
     except RuleBroken as broken:
         ((field, sentence),) = broken.errors.items()
-        return Row(line, _printable(email), None, (), f"Name: {sentence}" if field == "name" else sentence)
-    components = (part.strip() for part in re.split("[;|]", named["components"]))
-    return Row(line, email, name, tuple(dict.fromkeys(part for part in components if part)))
-
-
-def _printable(text: str) -> str:
-    """Cut what a stranger's file says, and take out what a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text[:100])
+        shown = csv_rows.printable(email)
+        return Row(line.number, shown, None, (), f"Name: {sentence}" if field == "name" else sentence)
+    return Row(line.number, email, name, csv_rows.names_in(line.cells["components"]))
 
 
 def import_customers(rows: Iterable[Row], now: datetime) -> Iterator[Result]:
@@ -138,19 +88,14 @@ def import_customers(rows: Iterable[Row], now: datetime) -> Iterator[Result]:
 
     A thousand rows are one transaction: after a kill the same file does the rest.
     """
-    for batch in _batches(rows):
+    for batch in csv_rows.batches(rows):
         yield from _import_batch(batch, now)
 
 
 def preview_customers(rows: Iterable[Row]) -> Iterator[Result]:
     """Say of each row what importing it would do. Writes nothing."""
-    for batch in _batches(rows):
-        yield from [change.result for change in _compare(db.session(), batch)]
-
-
-def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    left = iter(rows)
-    return iter(lambda: list(itertools.islice(left, BATCH)), [])
+    for batch in csv_rows.batches(rows):
+        yield from compare(db.session(), batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,16 +110,26 @@ class _Change:
 
 def _import_batch(rows: Sequence[Row], now: datetime) -> list[Result]:
     with transaction(now) as session:
-        # So that no component leaves the page meanwhile, and of two imports at once one waits for the other.
-        take_page(session)
-        changes = _compare(session, rows)
-        created = [change for change in changes if change.result.outcome == CREATED]
-        updated = [change for change in changes if change.result.outcome == UPDATED]
-        if created or updated:
-            _write(session, created, updated, now)
-            counts = {CREATED: len(created), UPDATED: len(updated)}
-            audit(session, None, "import_customers", "import", "customers", now, **counts)
-        return [change.result for change in changes]
+        return take_in(session, rows, None, now)
+
+
+def take_in(session: Session, rows: Sequence[Row], by: str | None, now: datetime) -> list[Result]:
+    """Import rows as a part of somebody's transaction."""
+    # So that no component leaves the page meanwhile, and of two imports at once one waits for the other.
+    take_page(session)
+    changes = _compare(session, rows)
+    created = [change for change in changes if change.result.outcome == CREATED]
+    updated = [change for change in changes if change.result.outcome == UPDATED]
+    if created or updated:
+        _write(session, created, updated, now)
+        counts = {CREATED: len(created), UPDATED: len(updated)}
+        audit(session, by, "import_customers", "import", "customers", now, **counts)
+    return [change.result for change in changes]
+
+
+def compare(session: Session, rows: Sequence[Row]) -> list[Result]:
+    """Say of each row what importing it would do."""
+    return [change.result for change in _compare(session, rows)]
 
 
 def _compare(session: Session, rows: Sequence[Row]) -> list[_Change]:
@@ -188,23 +143,12 @@ def _compare(session: Session, rows: Sequence[Row]) -> list[_Change]:
         )
     ):
         used.setdefault(customer_id, set()).add(component_id)
-    there = _components(session)
+    there = csv_rows.components_by_name(session)
     return [_change(row, known.get(row.email.lower()), used, there) for row in rows]
 
 
 def _known(keys: Sequence[str]) -> Any:
     return select(Customer.id, Customer.email, Customer.email_key, Customer.name).where(Customer.email_key.in_(keys))
-
-
-def _components(session: Session) -> Mapping[str, list[str]]:
-    """Every name and every id to the components it may mean."""
-    found: dict[str, list[str]] = {}
-    for component_id, name in session.execute(
-        select(Component.id, Component.name).where(Component.archived_at.is_(None))
-    ):
-        found[component_id] = [component_id]
-        found.setdefault(name.casefold(), []).append(component_id)
-    return found
 
 
 def _change(row: Row, known: Any, used: Mapping[str, set[str]], there: Mapping[str, list[str]]) -> _Change:
@@ -223,16 +167,10 @@ def _change(row: Row, known: Any, used: Mapping[str, set[str]], there: Mapping[s
 
 
 def _choose(names: Sequence[str], there: Mapping[str, list[str]]) -> frozenset[str]:
-    """Return the ids of the components that are named. Raises RuleBroken on ``components``."""
-    found = {name: there.get(name, there.get(name.casefold(), [])) for name in names}
-    unknown = ", ".join(f"“{_printable(name)}”" for name, ids in found.items() if not ids)
-    if unknown:
-        raise RuleBroken({"components": f"There is no component called {unknown}."})
-    several = ", ".join(f"“{name}”" for name, ids in found.items() if len(ids) > 1)
-    if several:
-        raise RuleBroken({"components": f"Several components are called {several}: please give the id."})
-    chosen = found.values() if names else there.values()
-    return frozenset(component_id for ids in chosen for component_id in ids)
+    """Return the ids of the components that are named, or of all. Raises RuleBroken on ``components``."""
+    if names:
+        return csv_rows.choose_components(names, there)
+    return frozenset(component_id for ids in there.values() for component_id in ids)
 
 
 def _write(session: Session, created: Sequence[_Change], updated: Sequence[_Change], now: datetime) -> None:
@@ -260,3 +198,39 @@ def _columns(change: _Change, now: datetime) -> dict[str, Any]:
         "name": change.name,
         "updated_at": now,
     }
+
+
+def put_customer(email: str, name: str, component_ids: Sequence[str], now: datetime) -> tuple[str, bool]:
+    """Add a customer, or replace the one with this address. Return the id, and whether it is new.
+
+    Raises RuleBroken on ``email``, ``name`` or ``component_ids``.
+    """
+    address = check_email(email)
+    shown = check_line("name", name, NAME_LIMIT) if name.strip() else ""
+    with transaction(now) as session:
+        take_page(session)
+        chosen = frozenset(component_ids)
+        check_components(session, chosen)
+        known = session.execute(_known([address.lower()])).first()
+        customer_id = known.id if known else new_id()
+        change = _Change(Result(0, address, UPDATED if known else CREATED), customer_id, shown, chosen)
+        _write(session, [] if known else [change], [change] if known else [], now)
+        audit(session, None, "edit" if known else "add", "customer", customer_id, now)
+        return customer_id, known is None
+
+
+def delete_customer(customer_id: str, now: datetime) -> None:
+    """Forget a customer: mail that waits is cancelled, and the log of mails loses the name. Raises NotFound."""
+    with transaction(now) as session:
+        customer = session.get(Customer, customer_id, with_for_update=True)
+        if customer is None:
+            raise NotFound("customer")
+        theirs = Delivery.customer_id == customer_id
+        waiting = Delivery.state.in_((Delivery.QUEUED, Delivery.LEASED, Delivery.UNKNOWN))
+        session.execute(
+            update(Delivery).where(theirs, waiting).values(state=Delivery.CANCELLED, settled_at=now, lease_until=None)
+        )
+        session.execute(update(Delivery).where(theirs).values(customer_id=None))
+        session.execute(delete(CustomerComponent).where(CustomerComponent.customer_id == customer_id))
+        session.execute(delete(Customer).where(Customer.id == customer_id))
+        audit(session, None, "delete", "customer", customer_id, now)

@@ -77,8 +77,8 @@ def subscribe(sign_up: SignUp, browser: Browser, secret_keys: Sequence[str], now
         if sign_up.incident_id is not None:
             _check_open(session, sign_up.incident_id)
         one_by_one(session, f"sign-up {who['mailbox_key']}")
-        _check_endpoint_is_free(session, who)
-        if _complained(session, who["email_key"], secret_keys):
+        check_endpoint_is_free(session, who)
+        if complained(session, who["email_key"], secret_keys):
             return
         values = {"id": new_id(), **who, "state": Subscriber.PENDING, "requested_at": now}
         is_new = insert_once(session, Subscriber.__table__, values)  # type: ignore[arg-type]
@@ -89,7 +89,7 @@ def subscribe(sign_up: SignUp, browser: Browser, secret_keys: Sequence[str], now
         else:
             _keep_request(session, subscriber, sign_up, browser, is_new, now)
             kind, detail = "confirm_subscription", {"method": subscriber.method.value}
-        if _may_be_mailed(session, subscriber.mailbox_key, now):
+        if may_be_mailed(session, subscriber.mailbox_key, now):
             # Else the provider would take this mail too, and drop it.
             suppression.lift(session, subscriber.email, now, secret_keys=secret_keys)
             subscriber.confirmation_sent_at = now
@@ -137,7 +137,8 @@ def _open_incidents() -> Any:
     )
 
 
-def _check_endpoint_is_free(session: Session, who: dict[str, str]) -> None:
+def check_endpoint_is_free(session: Session, who: dict[str, str]) -> None:
+    """Raise RuleBroken on ``endpoint`` if it is signed up as often as it may be; ``who`` is an ``identity``."""
     if not who["endpoint"]:
         return
     one_by_one(session, f"endpoint {who['endpoint']}")
@@ -157,7 +158,7 @@ def _check_endpoint_is_free(session: Session, who: dict[str, str]) -> None:
         raise RuleBroken({"endpoint": sentence})
 
 
-def _complained(session: Session, email_key: str, secret_keys: Sequence[str]) -> bool:
+def complained(session: Session, email_key: str, secret_keys: Sequence[str]) -> bool:
     """Whether somebody there called our mail unwanted: then only an operator may write there again."""
     named = Suppression.address_key.in_(suppression_keys(email_key, secret_keys))
     found = select(Suppression.id).where(
@@ -187,14 +188,14 @@ def _keep_request(
             set_choice(session, subscriber, Choice(component_ids=frozenset()))
         _follow(session, subscriber.id, sign_up.incident_id, now)
     if subscriber.method is SubscriptionMethod.WEBHOOK and not subscriber.secret:
-        subscriber.secret = _fresh_secret()
+        subscriber.secret = fresh_secret()
     subscriber.state, subscriber.requested_at = Subscriber.PENDING, now
     subscriber.source, subscriber.form_version = "form", FORM_VERSION
     subscriber.request_ip = browser.ip_address[:45]
     subscriber.request_user_agent = browser.user_agent[:200]
 
 
-def _may_be_mailed(session: Session, mailbox: str, now: datetime) -> bool:
+def may_be_mailed(session: Session, mailbox: str, now: datetime) -> bool:
     """Whether another mail may go to a mailbox, however its address was spelled.
 
     Who unsubscribed, which only its owner can, may come back at once.
@@ -285,7 +286,7 @@ def make_secret(subscriber_id: str, now: datetime) -> None:
         subscriber = _get_active(session, subscriber_id)
         if subscriber.method is not SubscriptionMethod.WEBHOOK:
             raise Conflict("Only what is posted to a webhook is signed.")
-        subscriber.previous_secret, subscriber.secret = subscriber.secret, _fresh_secret()
+        subscriber.previous_secret, subscriber.secret = subscriber.secret, fresh_secret()
         subscriber.secret_changed_at = now
         audit(session, None, "make_secret", "subscriber", subscriber_id, now)
 
@@ -311,14 +312,19 @@ def set_choice(session: Session, subscriber: Subscriber, choice: Choice) -> None
         session.execute(insert(SubscriberComponent), rows)
 
 
-def choice_of(subscriber: Subscriber) -> Choice:
-    """Return what a subscriber chose, components that were archived since included."""
+def kinds_of(subscriber: Subscriber) -> frozenset[SubscriptionKind]:
+    """Return what a subscriber wants to hear of."""
     wanted = {
         SubscriptionKind.INCIDENTS: subscriber.wants_incidents,
         SubscriptionKind.MAINTENANCE: subscriber.wants_maintenance,
         SubscriptionKind.COMPONENT_CHANGES: subscriber.wants_component_changes,
     }
-    kinds = frozenset(kind for kind, is_wanted in wanted.items() if is_wanted)
+    return frozenset(kind for kind, is_wanted in wanted.items() if is_wanted)
+
+
+def choice_of(subscriber: Subscriber) -> Choice:
+    """Return what a subscriber chose, components that were archived since included."""
+    kinds = kinds_of(subscriber)
     if subscriber.all_components:
         return Choice(None, kinds)
     query = select(SubscriberComponent.component_id).where(SubscriberComponent.subscriber_id == subscriber.id)
@@ -353,7 +359,7 @@ def _follows(session: Session, subscriber_id: str) -> Collection[str]:
     ).all()
 
 
-def _fresh_secret() -> str:
+def fresh_secret() -> str:
     """Standard Webhooks: 24 to 64 random bytes in base64 after ``whsec_``."""
     return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
 

@@ -4,7 +4,7 @@ A delivery goes ``queued -> leased -> submitted``; ``unknown`` after an answer
 that went missing, ``cancelled`` when its recipient is gone, ``dead`` for good.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from sqlalchemy import (
     bindparam,
     exists,
     func,
+    insert,
     literal,
     literal_column,
     not_,
@@ -50,6 +51,8 @@ SECURITY_LANE = 0
 INCIDENT_LANE = 1
 CHANNEL_LANE = 2
 ENDPOINT_LANE = 3
+IMPORT_LANE = 4
+MAIL_LANES = (SECURITY_LANE, INCIDENT_LANE, IMPORT_LANE)
 
 # Other writers wait no longer than one of these takes: 130 ms at most on SQLite.
 EXPANSION_CHUNK = 10_000
@@ -235,6 +238,38 @@ def announce_to_address(
     return announcement.id
 
 
+def announce_to_new_subscribers(session: Session, kind: str, addresses: Mapping[str, str], now: datetime) -> None:
+    """Put a mail to each of many subscribers, id to address, into the fact's own transaction.
+
+    Ten times as fast as one by one. In a lane behind all other mail: there may be 100,000 of them.
+    """
+    if not addresses:
+        return
+    about = {
+        "kind": kind,
+        "audience": "address",
+        "visibility": Visibility.PUBLIC,
+        "created_at": now,
+        "expanded_at": now,
+    }
+    made = session.execute(
+        insert(Announcement).returning(Announcement.id, Announcement.subject_id),
+        [about | {"subject_id": who, "address": address} for who, address in addresses.items()],
+    ).all()
+    rows = [
+        {
+            "announcement_id": announcement_id,
+            "subscriber_id": who,
+            "address": addresses[who],
+            "lane": IMPORT_LANE,
+            "state": Delivery.QUEUED,
+            "not_before": now,
+        }
+        for announcement_id, who in made
+    ]
+    session.execute(insert(Delivery), rows)
+
+
 def announce_to_channel(
     session: Session,
     kind: str,
@@ -318,9 +353,9 @@ def _insert_deliveries(session: Session, announcement: Announcement, found: Subq
         literal(Delivery.QUEUED),
         literal(now, UtcDateTime()),
     ).order_by(found.c.id)
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    insert_once = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     columns = ["announcement_id", "subscriber_id", "customer_id", "address", "lane", "state", "not_before"]
-    return insert(Delivery).from_select(columns, rows).on_conflict_do_nothing()
+    return insert_once(Delivery).from_select(columns, rows).on_conflict_do_nothing()
 
 
 def claim(owner: str, limit: int, now: datetime) -> Batch | None:
@@ -331,7 +366,7 @@ def claim(owner: str, limit: int, now: datetime) -> Batch | None:
     Deliveries whose recipient has gone since are cancelled here, at the last
     moment; the batch may be empty then.
     """
-    return _claim((SECURITY_LANE, INCIDENT_LANE), (), owner, limit, now)
+    return _claim(MAIL_LANES, (), owner, limit, now)
 
 
 def claim_for_channel(owner: str, busy: Collection[str], now: datetime) -> Batch | None:
@@ -538,7 +573,7 @@ def settle(owner: str, receipts: Sequence[Receipt], now: datetime) -> None:
                 receipt = others[row.id]
                 if row.state == Delivery.LEASED or receipt.outcome is Outcome.REFUSED:
                     _settle(row, receipt, now)
-                if receipt.outcome is Outcome.REFUSED and row.lane <= INCIDENT_LANE:
+                if receipt.outcome is Outcome.REFUSED and row.lane in MAIL_LANES:
                     suppression.note_refusal(session, row.address, receipt.error, now)
 
 

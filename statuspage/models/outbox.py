@@ -112,7 +112,8 @@ class Delivery(Base):
     address: Mapped[str] = mapped_column(String(254))
     """An e-mail address, or the id of a channel or of a subscriber's endpoint."""
     lane: Mapped[int]
-    """0 for mail to one person (sign-up, nudges), 1 for incidents; lower goes first. 2 for channels, 3 for endpoints."""
+    """0 for mail to one person (sign-up, nudges), 1 for incidents; lower goes first. 2 for channels, 3 for endpoints, 4 for
+    questions to those who were imported."""
     state: Mapped[str] = mapped_column(String(20))
     attempts: Mapped[int] = mapped_column(default=0)
     not_before: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select, update
 
-from statuspage.actions import audiences, components, customers, subscriptions
+from statuspage.actions import audiences, components, csv_rows, customers, subscriptions
 from statuspage.db import db, transaction
 from statuspage.delivery import outbox
 from statuspage.models import (
@@ -182,7 +182,7 @@ def test_a_component_that_is_unknown_archived_or_there_twice_is_an_error_of_its_
 def test_many_rows_are_several_transactions_each_with_its_entry(
     page: dict[str, str], now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(customers, "BATCH", 10)
+    monkeypatch.setattr(csv_rows, "BATCH", 10)
     text = HEADER + "".join(f"r{number}@example.com,,Search\n" for number in range(25)) + "nobody,,\n"
     assert [outcome for _, outcome, _ in imported(text, now)] == ["created"] * 25 + ["error"]
     db.session.rollback()

@@ -27,6 +27,8 @@ SAMPLES = {
     "update_id": "nosuchthing0",
     "announcement_id": "1",
     "suppression_id": "nosuchthing0",
+    "import_id": "nosuchthing0",
+    "customer_id": "nosuchthing0",
     "token_hash": "0" * 64,
     "token": "nonsense",
     "kind": "acknowledge",

@@ -115,7 +115,8 @@ def test_a_key_does_what_its_scope_allows(
     scope: TokenScope, program: Make, page_id: str, started: datetime, app: Flask
 ) -> None:
     own = program(scope)
-    samples = {"component_id": "nosuchthing0", "incident_id": "nosuchthing0", "severity": "SEV1", "page_id": page_id}
+    things = ("component_id", "incident_id", "subscriber_id", "customer_id")
+    samples = dict.fromkeys(things, "nosuchthing0") | {"severity": "SEV1", "page_id": page_id}
     adapter = app.url_map.bind("status.example.com")
     seen = set()
     for rule in app.url_map.iter_rules():

@@ -69,6 +69,14 @@ def hostile_subscriber_id() -> str:
         return made.id
 
 
+def import_id(now: datetime) -> str:
+    """An import whose every text is hostile."""
+    content = f'email,"{HOSTILE.replace(chr(34), "")}"\n{HOSTILE.replace(chr(34), "")},1\n'.encode()
+    made = import_jobs.upload("subscribers", HOSTILE, content, True, builders.account(now), now)
+    import_jobs.take_in_chunk(made, None, (), now)
+    return made
+
+
 def check(visitor: Visitor, path: str) -> str:
     answer = visitor.get(path)
     assert answer.status_code == 200, path
@@ -81,7 +89,9 @@ def check(visitor: Visitor, path: str) -> str:
     return answer.text
 
 
-def test_every_page_of_the_console_is_sound_with_hostile_words_on_it(incident_id: str, arrive: Arrive) -> None:
+def test_every_page_of_the_console_is_sound_with_hostile_words_on_it(
+    incident_id: str, arrive: Arrive, started: datetime
+) -> None:
     admin = arrive(AccountRole.ADMIN)
     room = f"/console/incidents/{incident_id}"
     drill_id = drills.start_drill("slow-sign-in", None, {}, None, clock.now())
@@ -128,6 +138,8 @@ def test_every_page_of_the_console_is_sound_with_hostile_words_on_it(incident_id
         "/admin/templates/",
         "/admin/templates/resolve",
         "/admin/page/",
+        "/admin/imports/",
+        f"/admin/imports/{import_id(started)}",
     ]
     for path in pages:
         check(admin, path)
@@ -143,6 +155,7 @@ def test_pages_that_say_what_is_wrong_are_sound_too(incident_id: str, arrive: Ar
         "/admin/people/",
         "/admin/channels/",
         "/admin/page/",
+        "/admin/imports/",
         "/admin/policies/SEV2",
         *(f"{room}/{step}" for step in ("severity", "declaration", "internal-update", "post-mortem")),
         f"{room}/updates/{update_id()}/correct",

@@ -36,6 +36,10 @@ class Fields:
         """Tell whether the field says something; null says nothing."""
         return self._values.get(name) is not None
 
+    def names(self, name: str) -> bool:
+        """Tell whether the body names the field, if only to say null."""
+        return name in self._values
+
     def refuse(self, name: str, sentence: str) -> None:
         """Note what is wrong with a field; the first word about it stands."""
         self.errors.setdefault(name, sentence)

@@ -32,7 +32,7 @@ def check(needed: TokenScope) -> ResponseReturnValue | None:
         return refused
     if not scope.allows(needed):
         return refuse(403, f"This key has the scope {scope.value}; this needs {needed.value}.")
-    g.api_token_id = token_id
+    g.api_token_id, g.api_scope = token_id, scope
     return None
 
 
