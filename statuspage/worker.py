@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from flask import Flask
@@ -16,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from statuspage import clock
 from statuspage.actions import aftermath, audiences, escalation
 from statuspage.db import db, transaction
-from statuspage.delivery import chat, composition, outbox
+from statuspage.delivery import chat, composition, outbox, posts
 from statuspage.delivery.providers import transport_for
 from statuspage.delivery.transport import ChannelDown, Outcome, Receipt, Transport
 from statuspage.models import Channel, Heartbeat
@@ -47,7 +48,7 @@ class Worker:
         self._owner = f"{socket.gethostname()[:20]}-{os.getpid()}-{secrets.token_hex(4)}"
         self._channel_down_until: datetime | None = None
         self._uncertain_batches = 0
-        self._posts = chat.Posts()
+        self._posts = posts.Posts()
         self._beat_at: datetime | None = None
         self.failed_ticks = 0
         """How many ticks in a row the database did not answer."""
@@ -135,8 +136,8 @@ class Worker:
     def _deliver_to_channels(self, now: datetime) -> bool:
         """Begin to post what is due and settle what was answered; a hook that hangs is left to a later tick."""
         started = 0
-        while not self._posts.is_full:
-            batch = outbox.claim_for_channel(self._owner, self._posts.busy_channels, now)
+        while self._posts.count() < chat.AT_ONCE:
+            batch = outbox.claim_for_channel(self._owner, self._posts.busy, now)
             if batch is None:
                 break
             started += 1
@@ -157,7 +158,7 @@ class Worker:
             db.session.rollback()
             outbox.settle(self._owner, [_unwritten(delivery, "note", error)], now)
             return
-        self._posts.start(delivery.id, delivery.address, kind, url, note)
+        self._posts.start(delivery.id, delivery.address, partial(chat.post, kind, url, note))
 
     def _settle_posts(self, seconds: float, now: datetime) -> None:
         receipts = self._posts.collect(seconds)
@@ -172,7 +173,7 @@ class Worker:
         self._guarded(self._finish_posts, now)
 
     def _finish_posts(self, now: datetime) -> bool:
-        self._settle_posts(chat.TOTAL_SECONDS, now)
+        self._settle_posts(posts.TOTAL_SECONDS, now)
         return False
 
     def _publish(self, now: datetime) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy import event, select, update
 
 from statuspage.actions import channels
 from statuspage.db import db, transaction
-from statuspage.delivery import chat, composition, outbox
+from statuspage.delivery import composition, outbox, posts
 from statuspage.delivery.providers import transport_for
 from statuspage.delivery.transport import Outcome, Receipt
 from statuspage.models import Announcement, Channel, Delivery, Incident, InternalUpdate, new_id
@@ -318,11 +318,11 @@ def test_no_transaction_is_open_while_a_hook_is_waited_for(
 ) -> None:
     seen: list[bool] = []
 
-    def look(self: chat.Posts, seconds: float = 0) -> list[Receipt]:
+    def look(self: posts.Posts, seconds: float = 0, enough: int | None = None) -> list[Receipt]:
         seen.append(db.session().in_transaction())
         return []
 
-    monkeypatch.setattr(chat.Posts, "collect", look)
+    monkeypatch.setattr(posts.Posts, "collect", look)
     announce(room, now)
     worker.tick(now)
     assert seen == [False]
