@@ -20,6 +20,7 @@ from statuspage.db import db, transaction
 from statuspage.delivery import chat, composition, outbox, posts
 from statuspage.delivery.providers import transport_for
 from statuspage.delivery.transport import ChannelDown, Outcome, Receipt, Transport
+from statuspage.endpoint_posts import EndpointPosts
 from statuspage.models import Channel, Heartbeat
 from statuspage.settings import Settings
 from statuspage.site import publisher
@@ -49,6 +50,7 @@ class Worker:
         self._channel_down_until: datetime | None = None
         self._uncertain_batches = 0
         self._posts = posts.Posts()
+        self._endpoints = EndpointPosts(settings, self._owner)
         self._beat_at: datetime | None = None
         self.failed_ticks = 0
         """How many ticks in a row the database did not answer."""
@@ -60,6 +62,7 @@ class Worker:
             self._keep_promises,
             self._expand,
             self._deliver_to_channels,
+            self._deliver_to_endpoints,
             self._deliver,
             self._publish,
             self._beat,
@@ -168,12 +171,20 @@ class Worker:
         if receipts:
             outbox.settle(self._owner, receipts, now)
 
+    def _deliver_to_endpoints(self, now: datetime) -> bool:
+        return self._endpoints.deliver(now)
+
     def finish(self, now: datetime) -> None:
-        """Wait for the notes that are on their way, and settle them; the worker is about to end."""
+        """Wait for the notes and posts that are on their way, and settle them; the worker is about to end."""
         self._guarded(self._finish_posts, now)
+        self._guarded(self._finish_endpoints, now)
 
     def _finish_posts(self, now: datetime) -> bool:
         self._settle_posts(posts.TOTAL_SECONDS, now)
+        return False
+
+    def _finish_endpoints(self, now: datetime) -> bool:
+        self._endpoints.finish(now)
         return False
 
     def _publish(self, now: datetime) -> bool:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Subquery,
     and_,
     bindparam,
+    exists,
     func,
     literal,
     or_,
@@ -24,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from statuspage.db import UtcDateTime, db, transaction
 from statuspage.delivery.transport import Outcome, Receipt
@@ -308,13 +309,28 @@ def claim_for_channel(owner: str, busy: Collection[str], now: datetime) -> Batch
     return _claim(due, owner, 1, now)
 
 
-def claim_for_endpoint(owner: str, busy: Collection[str], limit: int, now: datetime) -> Batch | None:
+def claim_for_endpoint(
+    owner: str, busy: Collection[str], limit: int, now: datetime, *, failing: bool = False
+) -> Batch | None:
     """Take up to ``limit`` due posts of one announcement, to endpoints that are not ``busy``; None if none is due.
 
-    An endpoint is named by its subscriber's id, which is the delivery's address.
+    An endpoint is named by its subscriber's id, which is the delivery's
+    address. Those that are ``failing`` are asked for apart from all others.
     """
-    due = and_(_due(now), Delivery.lane == ENDPOINT_LANE, Delivery.address.not_in(busy))
-    return _claim(due, owner, limit, now)
+    return _claim(and_(_due(now), _to_endpoint(busy, failing)), owner, limit, now)
+
+
+def _to_endpoint(busy: Collection[str], failing: bool) -> ColumnElement[bool]:
+    leased = aliased(Delivery)
+    # One at a time for each, whichever worker has it.
+    in_hand = select(leased.address).where(leased.state == Delivery.LEASED, leased.lane == ENDPOINT_LANE)
+    fails = exists().where(Subscriber.id == Delivery.address, Subscriber.failing_since.is_not(None))
+    return and_(
+        Delivery.lane == ENDPOINT_LANE,
+        Delivery.address.not_in(busy),
+        Delivery.address.not_in(in_hand),
+        fails if failing else ~fails,
+    )
 
 
 def _claim(due: ColumnElement[bool], owner: str, limit: int, now: datetime) -> Batch | None:
@@ -459,7 +475,8 @@ def _settle(row: Delivery, receipt: Receipt, now: datetime) -> None:
         row.state, row.attempts, row.not_before = Delivery.QUEUED, row.attempts - 1, now
     elif receipt.outcome is Outcome.LATER and row.attempts < (CHANNEL_MOST_ATTEMPTS if to_channel else MOST_ATTEMPTS):
         longest = CHANNEL_LONGEST_BACK_OFF if to_channel else LONGEST_BACK_OFF
-        row.state, row.not_before = Delivery.QUEUED, now + min(back_off(row.attempts), longest)
+        pause = max(min(back_off(row.attempts), longest), timedelta(seconds=receipt.retry_after))
+        row.state, row.not_before = Delivery.QUEUED, now + pause
     else:
         row.state, row.settled_at = Delivery.DEAD, now
 

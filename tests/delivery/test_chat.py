@@ -78,9 +78,19 @@ def test_a_note_without_a_link_has_no_button(kind: ChannelKind, chat_server: Cha
 
 @given(st.text(st.sampled_from("&<>ä€😀x\n"), max_size=9_000), st.text(st.sampled_from("&<>ä"), max_size=300))
 def test_a_message_never_outgrows_what_the_services_take(text: str, title: str) -> None:
-    note = Note(chat._cut(title, chat.TITLE_LIMIT), chat._shortened(text), NOTE.url, NOTE.url_label)
+    note = Note(title, text, NOTE.url, NOTE.url_label)
     assert all(len(part) <= 3_000 for part in blocks(chat.slack_message(note)))
     assert len(chat.json.dumps(chat.teams_message(note), ensure_ascii=False).encode()) < 28_000
+    assert len(chat.discord_message(note)["content"]) <= 2_000
+
+
+def test_discord_calls_nobody_and_reads_no_sign_in_a_title() -> None:
+    message = chat.discord_message(Note("@everyone *a* [b](c)", "Text **bold**", NOTE.url, NOTE.url_label))
+    assert message == {
+        "content": f"**@everyone \\*a\\* \\[b\\]\\(c\\)**\nText **bold**\n<{NOTE.url}>",
+        "allowed_mentions": {"parse": []},
+        "flags": 4,
+    }
 
 
 @given(st.text(st.sampled_from("&<>x"), max_size=60), st.integers(min_value=4, max_value=60))

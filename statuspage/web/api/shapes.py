@@ -18,6 +18,7 @@ from statuspage.rules.vocabulary import (
     worst_state,
 )
 from statuspage.shapes import (
+    INWARD_IMPACTS,
     INWARD_STATES,
     OUTWARD_STATES,
     UNDER_MAINTENANCE,
@@ -30,6 +31,7 @@ from statuspage.shapes import (
 )
 
 __all__ = [
+    "INWARD_IMPACTS",
     "INWARD_STATES",
     "UNDER_MAINTENANCE",
     "Frame",
