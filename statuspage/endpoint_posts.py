@@ -100,9 +100,11 @@ class EndpointPosts:
             .where(Delivery.id.in_([receipt.delivery_id for receipt in receipts]))
         )
         endpoint_of = {delivery_id: (subscriber_id, since) for delivery_id, subscriber_id, since in found}
-        well, failed, gone = set(), set(), set()
+        well: set[str] = set()
+        failed: set[str] = set()
+        gone: set[str] = set()
         for receipt in receipts:
-            subscriber_id, failing_since = endpoint_of[receipt.delivery_id]
+            subscriber_id, failing_since = endpoint_of.get(receipt.delivery_id, ("", None))
             if receipt.outcome is not Outcome.SUBMITTED:
                 log.warning("delivery %s to an endpoint: %s", receipt.delivery_id, receipt.error)
                 (gone if receipt.outcome is Outcome.REFUSED else failed).add(subscriber_id)

@@ -29,7 +29,7 @@ AT_ONCE = 8
 # A healthy hook answers sooner: so its delivery is settled by the tick that began it.
 FIRST_WAIT_SECONDS = 1.0
 
-_DISCORD_SIGNS = re.compile(r"[\\*_~|>`#\[\]()<-]")
+_DISCORD_SIGNS = re.compile(r"[\\*_~|`\[\]<]")
 _SLACK_WORD = re.compile(r"[a-z_]{1,60}")
 
 

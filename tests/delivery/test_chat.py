@@ -87,7 +87,7 @@ def test_a_message_never_outgrows_what_the_services_take(text: str, title: str) 
 def test_discord_calls_nobody_and_reads_no_sign_in_a_title() -> None:
     message = chat.discord_message(Note("@everyone *a* [b](c)", "Text **bold**", NOTE.url, NOTE.url_label))
     assert message == {
-        "content": f"**@everyone \\*a\\* \\[b\\]\\(c\\)**\nText **bold**\n<{NOTE.url}>",
+        "content": f"**@everyone \\*a\\* \\[b\\](c)**\nText **bold**\n<{NOTE.url}>",
         "allowed_mentions": {"parse": []},
         "flags": 4,
     }
