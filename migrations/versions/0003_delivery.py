@@ -182,6 +182,10 @@ def _let_subscribers_choose() -> None:
     _change_check("subscribers", "ck_subscribers_state", OLD_SUBSCRIBER_STATES, SUBSCRIBER_STATES)
     op.create_index(op.f("ix_subscribers_email_key"), "subscribers", ["email_key"])
     op.create_index(op.f("ix_subscribers_mailbox_key"), "subscribers", ["mailbox_key"])
+    of_changes = sa.text("state = 'active' AND wants_component_changes")
+    op.create_index(
+        "ix_subscribers_of_changes", "subscribers", ["id"], sqlite_where=of_changes, postgresql_where=of_changes
+    )
 
 
 OLD_GATE = "audience NOT IN ('subscribers', 'customers') OR (visibility = 'public' AND incident_id IS NOT NULL)"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from statuspage.actions import audiences, components, corrections, importers
 from statuspage.db import db
@@ -86,6 +86,28 @@ def test_an_import_announces_nothing(app: Flask, now: datetime) -> None:
     list(importers.apply(importers.plan(importers.read(str(FIXTURE))), now))
     assert db.session.scalars(select(ComponentStateChange)).first() is not None
     assert announced() == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_those_who_want_no_changes_are_not_walked_through(writer: str, sign_in: str, now: datetime) -> None:
+    components.edit_component(sign_in, "Sign-in", "", "", DEGRADED, writer, now)
+    asked: list[tuple[str, tuple[object, ...]]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, values: tuple[object, ...], *_: object) -> None:
+        if "FROM subscribers" in statement and not statement.startswith("EXPLAIN"):
+            asked.append((statement, values))
+
+    who = identity("reader@example.com", SubscriptionMethod.EMAIL)
+    db.session.add(Subscriber(**who, state=Subscriber.ACTIVE, wants_component_changes=True, requested_at=now))
+    db.session.commit()
+    event.listen(db.engine, "before_cursor_execute", note)
+    while outbox.expand(audiences.audience, now):
+        pass
+    event.remove(db.engine, "before_cursor_execute", note)
+    assert len(asked) == 3
+    for statement, values in asked:
+        plan = [row[-1] for row in db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+        assert [step for step in plan if "ix_subscribers_of_changes" in step], plan
 
 
 # --- the mail --------------------------------------------------------------
