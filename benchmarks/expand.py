@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from benchmarks import crowds
 from statuspage.actions import audiences
 from statuspage.db import db
-from statuspage.delivery import outbox
+from statuspage.delivery import announcements
 from statuspage.models import Delivery
 
 SUBSCRIBERS = 1_000_000
@@ -72,7 +72,7 @@ def measure(kind: str, limit: float, settings) -> bool:  # noqa: ANN001
     writer.stdin.flush()
     began, used = time.perf_counter(), time.process_time()
     chunks = 0
-    while outbox.expand(audiences.audience, crowds.NOW):
+    while announcements.expand(audiences.audience, crowds.NOW):
         chunks += 1
     taken, used = time.perf_counter() - began, time.process_time() - used
     waits = sorted(float(line) for line in writer.communicate()[0].split())

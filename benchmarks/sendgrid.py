@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from benchmarks import crowds, sinks
 from statuspage.actions import audiences
 from statuspage.db import db
-from statuspage.delivery import composition, outbox
+from statuspage.delivery import announcements, composition, outbox
 from statuspage.delivery.providers import transport_for
 from statuspage.delivery.sendgrid_mail import SendGridTransport
 from statuspage.models import Delivery
@@ -43,7 +43,7 @@ def main() -> int:
             ours, cpu, bare, body = [], [], [], b""
             for number in range(ROUNDS):
                 crowds.tell(incident_id, number)
-                while outbox.expand(audiences.audience, crowds.NOW):
+                while announcements.expand(audiences.audience, crowds.NOW):
                     pass
                 body = body or ready_made(settings)
                 rate, spent = by_worker(settings)

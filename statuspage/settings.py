@@ -7,6 +7,7 @@ that ``NAME_FILE`` points to (for secrets).
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -81,6 +82,13 @@ SETTINGS = (
     ),
     Setting("ADMIN_EMAIL", "admin@example.com", "E-mail address of the first administrator."),
     Setting("ADMIN_PASSWORD", "made and printed once", "Password of the first administrator."),
+    Setting("STATUSPAGE_TESTING", "", "`1` in an installation that only tests use; never set it elsewhere."),
+    Setting(
+        "GUARD_ALLOW",
+        "",
+        "For tests only: private places that webhooks may lead to, as `IP:PORT`, separated by commas. "
+        "Refused without STATUSPAGE_TESTING.",
+    ),
 )
 
 
@@ -119,6 +127,8 @@ class Settings:
     smtp: SmtpServer | None
     admin_email: str
     admin_password: str = field(repr=False)
+    guard_allow: frozenset[str] = frozenset()
+    """What tests may post to inside their own machine (delivery/guard.py)."""
 
     @property
     def embedded(self) -> bool:
@@ -180,6 +190,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         smtp=smtp,
         admin_email=_address("ADMIN_EMAIL", given["ADMIN_EMAIL"] or "admin@example.com"),
         admin_password=given["ADMIN_PASSWORD"],
+        guard_allow=_guard_allow(given["GUARD_ALLOW"], given["STATUSPAGE_TESTING"]),
     )
 
 
@@ -193,6 +204,24 @@ def _read(name: str, environ: Mapping[str, str]) -> str:
         return Path(file).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{name}_FILE can't be read: {error}.") from None
+
+
+def _guard_allow(text: str, testing: str) -> frozenset[str]:
+    if testing not in ("", "1"):
+        raise SettingsError("STATUSPAGE_TESTING must be 1 or not be set at all.")
+    if text and not testing:
+        raise SettingsError("GUARD_ALLOW opens private networks to strangers and is for tests only: please remove it.")
+    places = frozenset(place.strip() for place in text.split(",") if place.strip())
+    for place in places:
+        try:
+            parts = urlsplit(f"//{place}")
+            ip_address(parts.hostname or "")
+            fine = parts.port is not None and parts.netloc == place
+        except ValueError:
+            fine = False
+        if not fine:
+            raise SettingsError(f"GUARD_ALLOW must hold places such as 127.0.0.1:8080, not {place!r}.")
+    return places
 
 
 def _number(name: str, text: str, least: int, most: int) -> int:

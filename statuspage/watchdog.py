@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from flask import Flask
 from sqlalchemy import select
@@ -211,13 +212,14 @@ def _tell_people(call: Call, settings: Settings, told: Told, now: datetime) -> N
 
 def _tell_channels(call: Call, settings: Settings, told: Told, _now: datetime) -> None:
     # As above: only a process that raises the alarm pays for it.
-    from statuspage.delivery.chat import TOTAL_SECONDS, Posts
+    from statuspage.delivery import chat
     from statuspage.delivery.composition import alarm_note
+    from statuspage.delivery.posts import TOTAL_SECONDS, Posts
     from statuspage.delivery.transport import Outcome
 
     note, posts = alarm_note(call.silent_since, call.has_ever_run, settings), Posts()
     for number, (channel_id, _, kind, url) in enumerate(call.channels):
-        posts.start(number, channel_id, kind, url, note)
+        posts.start(number, channel_id, partial(chat.post, kind, url, note))
     receipts = posts.collect(TOTAL_SECONDS)
     for receipt in receipts:
         name = call.channels[receipt.delivery_id][1]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from flask import Flask
@@ -18,10 +19,11 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from statuspage import clock
 from statuspage.actions import aftermath, audiences, escalation, import_jobs, mail_provider, personal_data
 from statuspage.db import db, transaction
-from statuspage.delivery import chat, composition, outbox, providers, suppression
+from statuspage.delivery import announcements, chat, composition, outbox, posts, providers, suppression
 from statuspage.delivery.handover import Handovers
 from statuspage.delivery.providers import transport_for
 from statuspage.delivery.transport import ChannelDown, Message, Outcome, Receipt, Transport
+from statuspage.endpoint_posts import EndpointPosts
 from statuspage.models import Channel, Heartbeat
 from statuspage.settings import Settings
 from statuspage.site import publisher
@@ -58,7 +60,8 @@ class Worker:
         self._uncertain_batches = 0
         # Another worker may have stopped it, and ended since.
         self._told_of_stop = True
-        self._posts = chat.Posts()
+        self._posts = posts.Posts()
+        self._endpoints = EndpointPosts(settings, self._owner)
         self._beat_at: datetime | None = None
         self._forgot_at: datetime | None = None
         self._reading: import_jobs.Reading | None = None
@@ -72,6 +75,7 @@ class Worker:
             self._keep_promises,
             self._expand,
             self._deliver_to_channels,
+            self._deliver_to_endpoints,
             self._clear_suppressions,
             self._deliver,
             self._take_in,
@@ -104,9 +108,9 @@ class Worker:
         return len(due) == escalation.AT_ONCE
 
     def _expand(self, now: datetime) -> bool:
-        there_was_one = outbox.expand(audiences.audience, now)
+        there_was_one = announcements.expand(audiences.audience, now)
         if there_was_one:
-            time.sleep(outbox.EXPANSION_PAUSE_SECONDS)
+            time.sleep(announcements.EXPANSION_PAUSE_SECONDS)
         return there_was_one
 
     def _deliver(self, now: datetime) -> bool:
@@ -198,8 +202,8 @@ class Worker:
     def _deliver_to_channels(self, now: datetime) -> bool:
         """Begin to post what is due and settle what was answered; a hook that hangs is left to a later tick."""
         started = 0
-        while not self._posts.is_full:
-            batch = outbox.claim_for_channel(self._owner, self._posts.busy_channels, now)
+        while self._posts.count() < chat.AT_ONCE:
+            batch = outbox.claim_for_channel(self._owner, self._posts.busy, now)
             if batch is None:
                 break
             started += 1
@@ -220,7 +224,7 @@ class Worker:
             db.session.rollback()
             outbox.settle(self._owner, [_unwritten(delivery, "note", error)], now)
             return
-        self._posts.start(delivery.id, delivery.address, kind, url, note)
+        self._posts.start(delivery.id, delivery.address, partial(chat.post, kind, url, note))
 
     def _settle_posts(self, seconds: float, now: datetime) -> None:
         receipts = self._posts.collect(seconds)
@@ -229,6 +233,9 @@ class Worker:
                 log.warning("delivery %s to a channel: %s", receipt.delivery_id, receipt.error)
         if receipts:
             outbox.settle(self._owner, receipts, now)
+
+    def _deliver_to_endpoints(self, now: datetime) -> bool:
+        return self._endpoints.deliver(now)
 
     def _clear_suppressions(self, now: datetime) -> bool:
         """Have the mail provider forget addresses that may be written to again: before they are, or it drops that."""
@@ -248,6 +255,7 @@ class Worker:
         """Wait for the mails and notes that are on their way, and settle them; the worker is about to end."""
         self._guarded(self._finish_mail, now)
         self._guarded(self._finish_posts, now)
+        self._guarded(self._finish_endpoints, now)
 
     def _finish_mail(self, now: datetime) -> bool:
         end = time.monotonic() + FINISH_SECONDS
@@ -256,7 +264,11 @@ class Worker:
         return False
 
     def _finish_posts(self, now: datetime) -> bool:
-        self._settle_posts(chat.TOTAL_SECONDS, now)
+        self._settle_posts(posts.TOTAL_SECONDS, now)
+        return False
+
+    def _finish_endpoints(self, now: datetime) -> bool:
+        self._endpoints.finish(now)
         return False
 
     def _take_in(self, now: datetime) -> bool:

@@ -17,6 +17,8 @@ class Taken:
     path: str
     headers: dict[str, str]
     body: Any
+    content: bytes = b""
+    """The body as it came."""
 
 
 class ChatServer:
@@ -31,6 +33,7 @@ class ChatServer:
     def __init__(self) -> None:
         self.mode = "ok"
         self.taken: list[Taken] = []
+        self.answer_headers: dict[str, str] = {}
         self.ending = threading.Event()
         made = type("Handler", (_Handler,), {"chat": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), made)
@@ -62,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         content = self.rfile.read(int(self.headers["Content-Length"]))
-        self.chat.taken.append(Taken(self.path, dict(self.headers), json.loads(content)))
+        self.chat.taken.append(Taken(self.path, dict(self.headers), json.loads(content), content))
         mode = self.chat.mode_of(self.path)
         with contextlib.suppress(OSError):
             if mode == "reset":
@@ -94,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, content: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
-        for name, value in (headers or {}).items():
+        for name, value in {**self.chat.answer_headers, **(headers or {})}.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

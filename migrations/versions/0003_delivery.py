@@ -242,6 +242,10 @@ def _let_subscribers_choose() -> None:
         sqlite_where=with_endpoint,
         postgresql_where=with_endpoint,
     )
+    of_changes = sa.text("state = 'active' AND wants_component_changes")
+    op.create_index(
+        "ix_subscribers_of_changes", "subscribers", ["id"], sqlite_where=of_changes, postgresql_where=of_changes
+    )
 
 
 OLD_GATE = "audience NOT IN ('subscribers', 'customers') OR (visibility = 'public' AND incident_id IS NOT NULL)"

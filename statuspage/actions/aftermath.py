@@ -12,7 +12,7 @@ from statuspage.actions.ledger import audit, mark_changed, take_page
 from statuspage.actions.policies import policy_in, version_in_force
 from statuspage.actions.promises import NOTHING_ELSE, Fact, promises_of, record
 from statuspage.db import db, transaction
-from statuspage.delivery.outbox import announce_to_address, announce_to_customers
+from statuspage.delivery.announcements import announce_to_address, announce_to_customers
 from statuspage.models import Account, AuditEntry, Document, Incident, Promise, Waiver, new_id
 from statuspage.rules import documents
 from statuspage.rules.documents import About

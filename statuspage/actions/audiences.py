@@ -14,11 +14,12 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    text,
     union_all,
 )
 
 from statuspage.db import db
-from statuspage.delivery.outbox import ENDPOINT_LANE, INCIDENT_LANE, Audience, Recipients
+from statuspage.delivery.announcements import ENDPOINT_LANE, INCIDENT_LANE, Audience, Recipients
 from statuspage.models import (
     Announcement,
     Component,
@@ -37,7 +38,8 @@ from statuspage.rules.vocabulary import SubscriptionKind, SubscriptionMethod
 def audience(announcement: Announcement) -> Audience:
     """Return whom an announcement goes to: those whose choice it touches, or its incident's customers too."""
     if announcement.kind == "component_change":
-        return Audience(_active_ids(), _told_of_change(announcement.subject_id, announcement.incident_id))
+        candidates = select(Subscriber.id).where(_WANTS_CHANGES)
+        return Audience(candidates, _told_of_change(announcement.subject_id, announcement.incident_id))
     chosen = (announcement.detail or {}).get("audience", AUDIENCES)
     return _audience(announcement.audience, announcement.incident_id, chosen, announcement.id)
 
@@ -119,6 +121,10 @@ _WANTS = {
 }
 
 
+# Written out, not bound: as the condition of ix_subscribers_of_changes, so that the databases know that it will do.
+_WANTS_CHANGES = text("subscribers.state = 'active' AND subscribers.wants_component_changes")
+
+
 def _told_of_change(component_id: str, incident_id: str | None) -> Recipients:
     """Return who hears that a component changed its state.
 
@@ -130,7 +136,7 @@ def _told_of_change(component_id: str, incident_id: str | None) -> Recipients:
         wanted = and_(
             wanted, or_(Subscriber.method == SubscriptionMethod.WEBHOOK, Subscriber.wants_incidents.is_(False))
         )
-    return _subscribers(wanted)
+    return _subscribers(and_(_WANTS_CHANGES, wanted))
 
 
 def _subscribers(wanted: ColumnElement[bool]) -> Recipients:

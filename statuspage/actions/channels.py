@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from statuspage.actions.ledger import audit
 from statuspage.db import transaction
-from statuspage.delivery.outbox import announce_to_channel
+from statuspage.delivery.announcements import announce_to_channel
 from statuspage.models import Account, Channel, new_id
 from statuspage.rules.messages import check_line
 from statuspage.rules.vocabulary import ChannelKind, NotFound, RuleBroken

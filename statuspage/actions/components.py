@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from statuspage.actions.ledger import audit, mark_changed, take_page
 from statuspage.db import transaction
+from statuspage.delivery.announcements import announce_component_change
 from statuspage.models import Component, ComponentGroup, ComponentStateChange, Incident, IncidentComponent, Page
 from statuspage.rules.messages import check_line
 from statuspage.rules.vocabulary import ComponentState, Conflict, NotFound, RuleBroken, Stage
@@ -120,6 +121,7 @@ def edit_component(
         component.name, component.description, component.updated_at = checked, about, now
         component.group_id = _check_group(session, group_id)
         if state is not None and component.state is not state:
+            announce_component_change(session, component.id, component.state, state, None, now)
             component.state = state
             session.add(ComponentStateChange(component_id=component.id, state=state, changed_at=now))
         mark_changed(session, "component", component.id, now)

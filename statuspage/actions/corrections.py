@@ -10,7 +10,7 @@ from statuspage.actions.incidents import assign, check_declared_at, claim_form, 
 from statuspage.actions.ledger import audit, mark_changed, take_page
 from statuspage.actions.promises import NOTHING_ELSE, Fact, record
 from statuspage.db import transaction
-from statuspage.delivery.outbox import announce_to_channel
+from statuspage.delivery.announcements import announce_to_channel
 from statuspage.models import Channel, Document, Incident, InternalUpdate, RoleAssignment, new_id
 from statuspage.rules.messages import check_paragraph
 from statuspage.rules.vocabulary import (

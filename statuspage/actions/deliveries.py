@@ -10,7 +10,7 @@ from statuspage import prose
 from statuspage.actions.incidents import require_drill_goes_on
 from statuspage.actions.ledger import audit, mark_changed, take_page
 from statuspage.db import db, transaction
-from statuspage.delivery.outbox import announce_component_change, announce_to_subscribers
+from statuspage.delivery.announcements import announce_component_change, announce_to_subscribers
 from statuspage.models import Announcement, Delivery, Incident, Suppression, Update
 from statuspage.rules.messages import check_paragraph
 from statuspage.rules.vocabulary import ComponentState, Conflict, NotFound

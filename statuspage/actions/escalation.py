@@ -12,7 +12,7 @@ from statuspage.actions.incidents import hold
 from statuspage.actions.ledger import audit, take_page
 from statuspage.actions.policies import policy_in
 from statuspage.db import db, insert_once, transaction
-from statuspage.delivery.outbox import announce_to_address, announce_to_channel
+from statuspage.delivery.announcements import announce_to_address, announce_to_channel
 from statuspage.models import (
     Account,
     Channel,

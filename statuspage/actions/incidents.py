@@ -14,7 +14,7 @@ from statuspage.actions.policies import policy_in, version_in_force
 from statuspage.actions.promises import Fact, record
 from statuspage.actions.templates import template_for
 from statuspage.db import insert_once, transaction
-from statuspage.delivery.outbox import announce_to_subscribers
+from statuspage.delivery.announcements import announce_component_change, announce_to_subscribers
 from statuspage.models import (
     Account,
     Component,
@@ -378,6 +378,7 @@ def set_states(session: Session, incident: Incident, states: States, now: dateti
             session.add(
                 ComponentStateChange(component_id=component.id, state=new, changed_at=now, incident_id=incident.id)
             )
+            announce_component_change(session, component.id, old, new, incident, now)
         rows.append(
             {"component_id": component.id, "name": component.name, "old_state": old.value, "new_state": new.value}
         )

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from statuspage.db import db, transaction
-from statuspage.delivery.outbox import announce_to_channel
+from statuspage.delivery.announcements import announce_to_channel
 from statuspage.models import Channel, ProviderState
 
 NAME = "mail"

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from statuspage.actions.ledger import audit
 from statuspage.db import db, transaction
-from statuspage.delivery.outbox import announce_to_address
+from statuspage.delivery.announcements import announce_to_address
 from statuspage.models import Account, ApiToken, LoginSession, new_id
 from statuspage.rules.messages import check_line
 from statuspage.rules.vocabulary import AccountRole, Conflict, NotFound, RuleBroken, TokenScope

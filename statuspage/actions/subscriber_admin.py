@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from statuspage.actions import subscriptions
 from statuspage.actions.ledger import audit, take_page
 from statuspage.db import db, insert_once, transaction
-from statuspage.delivery.outbox import announce_to_address
+from statuspage.delivery.announcements import announce_to_address
 from statuspage.models import Component, Subscriber, SubscriberComponent, new_id
 from statuspage.rules.subscriptions import Choice
 from statuspage.rules.vocabulary import Conflict, NotFound, RuleBroken, SubscriptionMethod

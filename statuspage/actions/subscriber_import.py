@@ -18,7 +18,7 @@ from statuspage.actions.csv_rows import Line, Result, Source
 from statuspage.actions.ledger import audit, take_page
 from statuspage.actions.people import check_email
 from statuspage.db import db, transaction
-from statuspage.delivery.outbox import announce_to_new_subscribers
+from statuspage.delivery.announcements import announce_to_new_subscribers
 from statuspage.models import Subscriber, SubscriberComponent, Suppression, new_id
 from statuspage.rules.subscriptions import DEFAULT_KINDS, Choice, identity, parse_kinds, suppression_keys
 from statuspage.rules.vocabulary import RuleBroken, SubscriptionKind, SubscriptionMethod

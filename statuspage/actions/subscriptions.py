@@ -15,7 +15,7 @@ from statuspage.actions.ledger import audit
 from statuspage.actions.people import Browser, check_email
 from statuspage.db import db, insert_once, one_by_one, transaction
 from statuspage.delivery import suppression
-from statuspage.delivery.outbox import announce_to_address
+from statuspage.delivery.announcements import announce_to_address
 from statuspage.models import (
     Announcement,
     Component,

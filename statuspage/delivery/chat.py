@@ -5,50 +5,39 @@ error here repeats it.
 """
 
 import json
-import queue
 import re
-import threading
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import requests
 from urllib3.exceptions import MaxRetryError
 
-from statuspage.delivery.transport import Note, Outcome, Receipt
+from statuspage.delivery.posts import Posted
+from statuspage.delivery.transport import Note, Outcome
 from statuspage.rules.vocabulary import LABELS, ChannelKind
 
 CONNECT_SECONDS, READ_SECONDS = 3, 7
-# However slowly an answer drips in: nobody waits longer than this for it.
-TOTAL_SECONDS = 15
 # What is read of an answer: enough for Slack's one word.
 ANSWER_LIMIT = 200
 # Slack takes 3,000 characters in a block, Teams 28 KB in a message; nobody reads more in a chat.
 TITLE_LIMIT, TEXT_LIMIT, LINE_LIMIT = 200, 2_500, 40
 SLACK_BLOCK_LIMIT = 3_000
+DISCORD_LIMIT = 2_000
+DISCORD_NO_PREVIEW = 4
 # How many channels are written to at once; a hanging one takes one of these places.
 AT_ONCE = 8
 # A healthy hook answers sooner: so its delivery is settled by the tick that began it.
 FIRST_WAIT_SECONDS = 1.0
 
+_DISCORD_SIGNS = re.compile(r"[\\*_~|`\[\]<]")
 _SLACK_WORD = re.compile(r"[a-z_]{1,60}")
-
-
-@dataclass(frozen=True)
-class Posted:
-    """What became of one note."""
-
-    outcome: Outcome
-    error: str = ""
 
 
 def post(kind: ChannelKind, url: str, note: Note) -> Posted:
     """Hand a note over to a channel; any failure is an outcome."""
-    short = Note(_cut(note.title, TITLE_LIMIT), _shortened(note.text), note.url, note.url_label)
     if kind is ChannelKind.PAGER:
-        return _notify(url, short)
-    return _post(LABELS[kind], url, _slack_message(short) if kind is ChannelKind.SLACK else _teams_message(short))
+        return _notify(url, shortened(note))
+    return _post(LABELS[kind], url, slack_message(note) if kind is ChannelKind.SLACK else teams_message(note))
 
 
 def _post(service: str, url: str, message: Mapping[str, Any]) -> Posted:
@@ -97,7 +86,9 @@ def _word(answer: requests.Response) -> str:
     return f" ({word})" if _SLACK_WORD.fullmatch(word) else ""
 
 
-def _slack_message(note: Note) -> dict[str, Any]:
+def slack_message(note: Note) -> dict[str, Any]:
+    """Return a note as Slack takes it."""
+    note = shortened(note)
     title, text = _slack_text(note.title, SLACK_BLOCK_LIMIT), _slack_text(note.text, SLACK_BLOCK_LIMIT)
     parts = [f"*{title}*", text, f"<{_slack_text(note.url, 2_000)}|{_slack_text(note.url_label, 200)}>"]
     shown = [part for part, there in zip(parts, (title, text, note.url), strict=True) if there]
@@ -122,7 +113,9 @@ def _slack_text(text: str, limit: int) -> str:
     return "".join(kept)
 
 
-def _teams_message(note: Note) -> dict[str, Any]:
+def teams_message(note: Note) -> dict[str, Any]:
+    """Return a note as Microsoft Teams takes it: an adaptive card."""
+    note = shortened(note)
     # Text runs show what they hold; a TextBlock would read it as Markdown and swallow line breaks.
     lines = [_teams_line(note.title, weight="Bolder", size="Medium")]
     lines += [_teams_line(line) for line in note.text.splitlines() if line.strip()]
@@ -136,6 +129,18 @@ def _teams_message(note: Note) -> dict[str, Any]:
         card["actions"] = [{"type": "Action.OpenUrl", "title": note.url_label, "url": note.url}]
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
     return {"type": "message", "attachments": [attachment]}
+
+
+def discord_message(note: Note) -> dict[str, Any]:
+    """Return a note as Discord takes it: no name in it calls anybody, and the link opens no preview."""
+    note = shortened(note)
+    title, end = f"**{_DISCORD_SIGNS.sub(_escaped, note.title)}**\n", f"\n<{note.url}>" if note.url else ""
+    content = title + _cut(note.text, max(DISCORD_LIMIT - len(title) - len(end), 1)) + end
+    return {"content": content, "allowed_mentions": {"parse": []}, "flags": DISCORD_NO_PREVIEW}
+
+
+def _escaped(sign: re.Match[str]) -> str:
+    return f"\\{sign[0]}"
 
 
 def _teams_line(text: str, **style: str) -> dict[str, Any]:
@@ -165,72 +170,12 @@ def _notify(url: str, note: Note) -> Posted:
     return Posted(Outcome.SUBMITTED)
 
 
-def _shortened(text: str) -> str:
-    lines = text.splitlines()
+def shortened(note: Note) -> Note:
+    """Return as much of a note as anybody reads in a chat."""
+    lines = note.text.splitlines()
     kept = "\n".join(lines[:LINE_LIMIT]) + ("\n…" if len(lines) > LINE_LIMIT else "")
-    return _cut(kept, TEXT_LIMIT)
+    return Note(_cut(note.title, TITLE_LIMIT), _cut(kept, TEXT_LIMIT), note.url, note.url_label)
 
 
 def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
-class Posts:
-    """Notes on their way, each in a thread of its own: a hanging hook holds up nothing but its own channel."""
-
-    def __init__(self) -> None:
-        self._finished: queue.SimpleQueue[Receipt] = queue.SimpleQueue()
-        self._deadlines: dict[int, float] = {}
-        self._channels: dict[int, str] = {}
-
-    @property
-    def busy_channels(self) -> frozenset[str]:
-        """Ids of the channels that a note is on its way to."""
-        return frozenset(self._channels.values())
-
-    @property
-    def is_full(self) -> bool:
-        """Whether as many notes are on their way as may be."""
-        return len(self._deadlines) >= AT_ONCE
-
-    def start(self, delivery_id: int, channel_id: str, kind: ChannelKind, url: str, note: Note) -> None:
-        """Begin to hand a note over."""
-        self._deadlines[delivery_id] = time.monotonic() + TOTAL_SECONDS
-        self._channels[delivery_id] = channel_id
-        # A daemon: a stopping worker leaves behind what still hangs.
-        threading.Thread(target=self._run, args=(delivery_id, kind, url, note), daemon=True).start()
-
-    def _run(self, delivery_id: int, kind: ChannelKind, url: str, note: Note) -> None:
-        try:
-            posted = post(kind, url, note)
-        except Exception as error:  # noqa: BLE001  A library's mistake is this note's alone.
-            # The type alone: the words may hold the address.
-            posted = Posted(Outcome.UNKNOWN, f"It could not be handed over: {type(error).__name__}.")
-        self._finished.put(Receipt(delivery_id, posted.outcome, posted.error))
-
-    def collect(self, seconds: float = 0) -> list[Receipt]:
-        """Return what became of notes since the last time; wait this long for those that are on their way.
-
-        A note without an answer in time is unknown. If the answer comes after
-        all, its receipt comes too.
-        """
-        receipts: list[Receipt] = []
-        # No longer than to the last deadline.
-        end = min(time.monotonic() + seconds, max(self._deadlines.values(), default=0))
-        while True:
-            try:
-                left = end - time.monotonic() if self._deadlines else 0
-                receipt = self._finished.get(timeout=left) if left > 0 else self._finished.get_nowait()
-            except queue.Empty:
-                break
-            self._forget(receipt.delivery_id)
-            receipts.append(receipt)
-        overdue = [each for each, deadline in self._deadlines.items() if deadline <= time.monotonic()]
-        for delivery_id in overdue:
-            self._forget(delivery_id)
-            receipts.append(Receipt(delivery_id, Outcome.UNKNOWN, f"There was no answer within {TOTAL_SECONDS} s."))
-        return receipts
-
-    def _forget(self, delivery_id: int) -> None:
-        self._deadlines.pop(delivery_id, None)
-        self._channels.pop(delivery_id, None)

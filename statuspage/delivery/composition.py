@@ -18,16 +18,17 @@ from statuspage.db import db
 from statuspage.delivery.outbox import Batch, Claimed
 from statuspage.delivery.transport import Message, Note, Recipient
 from statuspage.links import Purpose, make_token
-from statuspage.models import Account, Announcement, Channel, Document, InternalUpdate, Page, Update
+from statuspage.models import Account, Announcement, Channel, Component, Document, InternalUpdate, Page, Update
 from statuspage.rendering import environment
 from statuspage.rules.times import instant_in_words
-from statuspage.rules.vocabulary import LABELS, DocumentKind, SubscriptionMethod, Visibility
+from statuspage.rules.vocabulary import LABELS, ComponentState, DocumentKind, SubscriptionMethod, Visibility
 from statuspage.settings import Settings
 
 # What mail programs show of a mail's beginning in their lists.
 PREHEADER_LIMIT = 90
 MANAGE_PATH = "subscriptions/manage"
 ROOM_LABEL = "Open the incident room"
+STATUS_PAGE_LABEL = "The status page"
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,10 @@ def compose(announcement: Announcement, settings: Settings, for_customers: bool 
     if announcement.kind == "document":
         # A test to oneself has no subscription to end.
         return _document(announcement, page_name, settings, for_customers or announcement.audience == "address")
+    if announcement.kind == "component_change":
+        return _component_change(announcement, page_name, settings)
+    if announcement.kind == "endpoint_disabled":
+        return _endpoint_disabled(announcement, page_name, settings)
     return _link_mail(announcement, page_name, settings)
 
 
@@ -108,7 +113,7 @@ def recipients(batch: Batch, settings: Settings) -> list[Recipient]:
 
 def recipient(announcement: Announcement, delivery: Claimed, settings: Settings) -> Recipient:
     """Return the recipient of a delivery, with the values of its marks."""
-    if announcement.kind not in ("incident_update", "document"):
+    if announcement.kind not in ("incident_update", "component_change", "document"):
         return Recipient(delivery.id, delivery.address, {})
     marks, values = _marks(announcement, settings), {}
     if delivery.subscriber_id is not None:
@@ -138,6 +143,28 @@ def note(announcement: Announcement, settings: Settings) -> Note:
         text=detail["text"],
         url=f"{settings.public_url}{detail['path']}",
         url_label=ROOM_LABEL,
+    )
+
+
+def note_to_subscribers(announcement: Announcement, settings: Settings) -> Note:
+    """Write what subscribers' chat rooms are told. Raises LookupError if what it tells about is gone."""
+    page_name = db.session.execute(select(Page.name)).scalar_one()
+    if announcement.kind == "component_change":
+        name, before, after = _changed(announcement)
+        text = f"Was: {LABELS[before]}. Now: {LABELS[after]}, since {instant_in_words(announcement.created_at)}."
+        return Note(f"{page_name}: {name} is {LABELS[after].lower()}", text, settings.public_url, STATUS_PAGE_LABEL)
+    update = db.session.get(Update, announcement.subject_id)
+    if update is None:
+        raise LookupError("the update is gone")
+    facts = [f"{LABELS[update.stage]}, {instant_in_words(update.posted_at)}"]
+    if update.next_update_by:
+        facts.append(f"Next update by {instant_in_words(update.next_update_by)}")
+    states = [f"{each['name']}: {LABELS[each['new_state']]}" for each in update.component_states]
+    return Note(
+        title=f"{page_name}: {update.incident.title}",
+        text="\n".join([*facts, update.body, *states]),
+        url=f"{settings.public_url}/incidents/{update.incident_id}",
+        url_label="The whole story",
     )
 
 
@@ -274,6 +301,49 @@ def _document(announcement: Announcement, page_name: str, settings: Settings, fo
     if unsubscribe_url:
         headers |= _list_headers(manage_url, unsubscribe_url, settings)
     return Message(subject, text, html, headers)
+
+
+def _component_change(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+    marks = _marks(announcement, settings)
+    name, before, after = _changed(announcement)
+    unsubscribe_url = f"{settings.public_url}/unsubscribe/{marks['token']}"
+    manage_url = f"{settings.public_url}/{MANAGE_PATH}/{marks['manage']}"
+    values = {
+        "page_name": page_name,
+        "name": name,
+        "before": before,
+        "after": after,
+        "changed_at": announcement.created_at,
+        "page_url": settings.public_url,
+        "manage_url": manage_url,
+        "unsubscribe_url": unsubscribe_url,
+    }
+    headers = _common_headers(announcement)
+    headers["Message-ID"] = f"<component.{announcement.id}.{marks['recipient']}@{_host(settings)}>"
+    return _render("component_change", values, headers | _list_headers(manage_url, unsubscribe_url, settings))
+
+
+def _changed(announcement: Announcement) -> tuple[str, ComponentState, ComponentState]:
+    """Return the name of the component that changed, and its states before and after."""
+    component = db.session.get(Component, announcement.subject_id)
+    if component is None:
+        raise LookupError("the component is gone")
+    detail = announcement.detail or {}
+    return component.name, ComponentState(detail["before"]), ComponentState(detail["after"])
+
+
+def _endpoint_disabled(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+    detail = announcement.detail or {}
+    values = {
+        "page_name": page_name,
+        "method": LABELS[detail["method"]],
+        "host": detail["host"],
+        "is_gone": detail["is_gone"],
+        "subscribe_url": f"{settings.public_url}/subscribe",
+    }
+    headers = _common_headers(announcement)
+    headers["Message-ID"] = f"<endpoint_disabled.{announcement.id}@{_host(settings)}>"
+    return _render("endpoint_disabled", values, headers)
 
 
 def _list_headers(manage_url: str, unsubscribe_url: str, settings: Settings) -> dict[str, str]:

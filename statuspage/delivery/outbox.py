@@ -1,10 +1,10 @@
-"""The outbox: announce with the fact, expand to recipients, claim, settle.
+"""The outbox: claim what is due, settle what became of it.
 
 A delivery goes ``queued -> leased -> submitted``; ``unknown`` after an answer
 that went missing, ``cancelled`` when its recipient is gone, ``dead`` for good.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -13,51 +13,44 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Row,
-    Select,
-    Subquery,
     UnaryExpression,
     and_,
     bindparam,
     exists,
-    func,
-    insert,
-    literal,
     literal_column,
     not_,
     or_,
     select,
-    text,
+    true,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
-from statuspage.db import UtcDateTime, db, transaction
+from statuspage.db import db, transaction
 from statuspage.delivery import suppression
+from statuspage.delivery.announcements import (
+    CHANNEL_LANE,
+    ENDPOINT_LANE,
+    EXPANSION_CHUNK,
+    IMPORT_LANE,
+    INCIDENT_LANE,
+    SECURITY_LANE,
+    may_go,
+)
 from statuspage.delivery.transport import Outcome, Receipt
 from statuspage.models import (
     Announcement,
     Channel,
     Customer,
     Delivery,
-    Incident,
     Subscriber,
     Suppression,
     new_id,
 )
-from statuspage.rules.vocabulary import ComponentState, SubscriptionMethod, Visibility
+from statuspage.rules.vocabulary import SubscriptionMethod
 
-SECURITY_LANE = 0
-INCIDENT_LANE = 1
-CHANNEL_LANE = 2
-ENDPOINT_LANE = 3
-IMPORT_LANE = 4
 MAIL_LANES = (SECURITY_LANE, INCIDENT_LANE, IMPORT_LANE)
 
-# Other writers wait no longer than one of these takes: 130 ms at most on SQLite.
-EXPANSION_CHUNK = 10_000
-# And come to their turn in between: SQLite's waiting writers look again only now and then.
-EXPANSION_PAUSE_SECONDS = 0.005
 # Longer than any hand-over of one batch may take.
 LEASE = timedelta(seconds=120)
 # An update that waited this long is not worth sending once a newer one is there.
@@ -76,20 +69,6 @@ CHANNEL_STALE_AFTER = timedelta(hours=1)
 STALE = "No worker was there for an hour: it was too late to tell a channel."
 TWICE_UNKNOWN = "Twice the answer went missing: it may or may not have arrived."
 CRASHED = "The worker ended while it was handing this over."
-
-
-Recipients = Select[str, str, int, str | None, str | None]
-"""``id``, ``address``, ``lane``, and the id once more as ``subscriber_id`` or as ``customer_id``."""
-
-
-@dataclass(frozen=True)
-class Audience:
-    """Whom an announcement goes to."""
-
-    candidates: Select[str]
-    """``id`` of everybody who may be a recipient, to be walked through in chunks: simple enough for an index."""
-    recipients: Recipients
-    """Those who are."""
 
 
 class Claimed(NamedTuple):
@@ -116,248 +95,6 @@ class Batch:
         return bool(self.deliveries) and self.deliveries[0].customer_id is not None
 
 
-def announce_to_subscribers(
-    session: Session,
-    kind: str,
-    subject_id: str,
-    incident: Incident,
-    now: datetime,
-    not_before: datetime | None = None,
-) -> None:
-    """Put something to be told to every subscriber into the fact's own transaction.
-
-    ``kind`` names the folder under ``templates/mail/``. The work is the same
-    with no subscribers and with a million: the worker makes a row for each,
-    but not before ``not_before``: until then it can be taken back.
-    """
-    _announce(session, "subscribers", kind, subject_id, incident, now, not_before=not_before)
-
-
-def announce_to_customers(
-    session: Session,
-    kind: str,
-    subject_id: str,
-    incident: Incident,
-    now: datetime,
-    detail: dict[str, Any] | None = None,
-) -> None:
-    """Put a mail to the customers an incident affects, and to every subscriber, into the fact's own transaction.
-
-    ``kind`` names the folder under ``templates/mail/``: ``document``. Who is
-    affected is seen when the worker makes the rows: by the components the
-    incident has then. ``detail["audience"]`` may narrow it down to customers
-    or subscribers alone. The database refuses what is not public.
-    """
-    _announce(session, "customers", kind, subject_id, incident, now, detail)
-
-
-def _announce(
-    session: Session,
-    audience: str,
-    kind: str,
-    subject_id: str,
-    incident: Incident,
-    now: datetime,
-    detail: dict[str, Any] | None = None,
-    not_before: datetime | None = None,
-) -> None:
-    session.add(
-        Announcement(
-            kind=kind,
-            audience=audience,
-            visibility=incident.visibility,
-            incident_id=incident.id,
-            subject_id=subject_id,
-            detail=detail,
-            created_at=now,
-            not_before=not_before,
-        )
-    )
-
-
-def announce_component_change(
-    session: Session,
-    component_id: str,
-    before: ComponentState,
-    after: ComponentState,
-    incident: Incident | None,
-    now: datetime,
-    not_before: datetime | None = None,
-) -> None:
-    """Put a component's change of state into the fact's own transaction, for those who want to hear of each one.
-
-    ``incident`` is the public one whose message changed it; None for a change
-    by hand. ``not_before`` is that of the message's own announcement.
-    """
-    session.add(
-        Announcement(
-            kind="component_change",
-            audience="subscribers",
-            visibility=Visibility.PUBLIC,
-            incident_id=incident.id if incident else None,
-            subject_id=component_id,
-            detail={"before": before.value, "after": after.value},
-            created_at=now,
-            not_before=not_before,
-        )
-    )
-
-
-def announce_to_address(
-    session: Session,
-    kind: str,
-    subject_id: str,
-    address: str,
-    subscriber_id: str | None,
-    now: datetime,
-    detail: dict[str, Any] | None = None,
-) -> int:
-    """Put a mail to one address (confirmation, invitation, nudge) into the fact's own transaction. Return its id."""
-    announcement = Announcement(
-        kind=kind,
-        audience="address",
-        visibility=Visibility.PUBLIC,
-        subject_id=subject_id,
-        detail=detail,
-        address=address,
-        created_at=now,
-        expanded_at=now,
-    )
-    session.add(announcement)
-    session.flush()
-    session.add(
-        Delivery(
-            announcement_id=announcement.id,
-            subscriber_id=subscriber_id,
-            address=address,
-            lane=SECURITY_LANE,
-            state=Delivery.QUEUED,
-            not_before=now,
-        )
-    )
-    return announcement.id
-
-
-def announce_to_new_subscribers(session: Session, kind: str, addresses: Mapping[str, str], now: datetime) -> None:
-    """Put a mail to each of many subscribers, id to address, into the fact's own transaction.
-
-    Ten times as fast as one by one. In a lane behind all other mail: there may be 100,000 of them.
-    """
-    if not addresses:
-        return
-    about = {
-        "kind": kind,
-        "audience": "address",
-        "visibility": Visibility.PUBLIC,
-        "created_at": now,
-        "expanded_at": now,
-    }
-    made = session.execute(
-        insert(Announcement).returning(Announcement.id, Announcement.subject_id),
-        [about | {"subject_id": who, "address": address} for who, address in addresses.items()],
-    ).all()
-    rows = [
-        {
-            "announcement_id": announcement_id,
-            "subscriber_id": who,
-            "address": addresses[who],
-            "lane": IMPORT_LANE,
-            "state": Delivery.QUEUED,
-            "not_before": now,
-        }
-        for announcement_id, who in made
-    ]
-    session.execute(insert(Delivery), rows)
-
-
-def announce_to_channel(
-    session: Session,
-    kind: str,
-    subject_id: str,
-    channel_id: str,
-    detail: dict[str, Any],
-    incident: Incident | None,
-    now: datetime,
-) -> int:
-    """Put a note to one channel of the team into the fact's own transaction. Return its id.
-
-    ``kind`` is one that ``composition.note`` knows; ``detail`` is JSON.
-    """
-    announcement = Announcement(
-        kind=kind,
-        audience="channel",
-        visibility=incident.visibility if incident else Visibility.PUBLIC,
-        incident_id=incident.id if incident else None,
-        subject_id=subject_id,
-        detail=detail,
-        address=channel_id,
-        created_at=now,
-        expanded_at=now,
-    )
-    session.add(announcement)
-    session.flush()
-    session.add(
-        Delivery(
-            announcement_id=announcement.id,
-            address=channel_id,
-            lane=CHANNEL_LANE,
-            state=Delivery.QUEUED,
-            not_before=now,
-        )
-    )
-    return announcement.id
-
-
-def expand(audience_of: Callable[[Announcement], Audience], now: datetime) -> bool:
-    """Make delivery rows for the next chunk of the newest announcement; tell whether there was one."""
-    with transaction(now) as session:
-        announcement = session.scalar(
-            select(Announcement)
-            .where(Announcement.expanded_at.is_(None), _may_go(now))
-            # What is newest is worth most: an update does not wait behind the one before it.
-            .order_by(Announcement.id.desc())
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
-        if announcement is None:
-            return False
-        audience = audience_of(announcement)
-        candidate, recipient = audience.candidates.selected_columns.id, audience.recipients.selected_columns.id
-        begin = announcement.expanded_to
-        chunk = audience.candidates.where(candidate > begin).order_by(candidate).limit(EXPANSION_CHUNK).subquery()
-        end: str | None = session.scalar(select(func.max(chunk.c.id)))
-        if end is None:
-            announcement.expanded_at = now
-            return True
-        found = audience.recipients.where(recipient > begin, recipient <= end).subquery()
-        if session.get_bind().dialect.name == "postgresql":
-            # A plan made for any range at all takes it for a small one: 44 s for a chunk that takes a quarter of one.
-            session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
-        session.execute(_insert_deliveries(session, announcement, found, now))
-        announcement.expanded_to = end
-        return True
-
-
-def _may_go(now: datetime) -> ColumnElement[bool]:
-    """Whether an announcement can't be taken back any more."""
-    return or_(Announcement.not_before.is_(None), Announcement.not_before <= now)
-
-
-def _insert_deliveries(session: Session, announcement: Announcement, found: Subquery, now: datetime) -> Any:
-    rows = select(
-        literal(announcement.id),
-        found.c.subscriber_id,
-        found.c.customer_id,
-        found.c.address,
-        found.c.lane,
-        literal(Delivery.QUEUED),
-        literal(now, UtcDateTime()),
-    ).order_by(found.c.id)
-    insert_once = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    columns = ["announcement_id", "subscriber_id", "customer_id", "address", "lane", "state", "not_before"]
-    return insert_once(Delivery).from_select(columns, rows).on_conflict_do_nothing()
-
-
 def claim(owner: str, limit: int, now: datetime) -> Batch | None:
     """Take up to ``limit`` due mails of one announcement for this worker; None if none is due.
 
@@ -366,7 +103,7 @@ def claim(owner: str, limit: int, now: datetime) -> Batch | None:
     Deliveries whose recipient has gone since are cancelled here, at the last
     moment; the batch may be empty then.
     """
-    return _claim(MAIL_LANES, (), owner, limit, now)
+    return _claim(MAIL_LANES, true(), owner, limit, now)
 
 
 def claim_for_channel(owner: str, busy: Collection[str], now: datetime) -> Batch | None:
@@ -375,23 +112,40 @@ def claim_for_channel(owner: str, busy: Collection[str], now: datetime) -> Batch
     Leased like mail, and apart from it: neither waits for the other. The
     batch is empty if the note was cancelled, for its channel was removed.
     """
-    return _claim((CHANNEL_LANE,), busy, owner, 1, now)
+    return _claim((CHANNEL_LANE,), Delivery.address.not_in(busy), owner, 1, now)
 
 
-def claim_for_endpoint(owner: str, busy: Collection[str], limit: int, now: datetime) -> Batch | None:
+def claim_for_endpoint(
+    owner: str, busy: Collection[str], limit: int, now: datetime, *, failing: bool = False
+) -> Batch | None:
     """Take up to ``limit`` due posts of one announcement, to endpoints that are not ``busy``; None if none is due.
 
-    An endpoint is named by its subscriber's id, which is the delivery's address.
+    An endpoint is named by its subscriber's id, which is the delivery's
+    address. Those that are ``failing`` are asked for apart from all others.
     """
-    return _claim((ENDPOINT_LANE,), busy, owner, limit, now)
+    return _claim((ENDPOINT_LANE,), _to_endpoint(busy, failing), owner, limit, now)
 
 
-def _claim(lanes: Sequence[int], busy: Collection[str], owner: str, limit: int, now: datetime) -> Batch | None:
-    if not _anything_to_do(lanes, busy, now):
+def _to_endpoint(busy: Collection[str], failing: bool) -> ColumnElement[bool]:
+    leased = aliased(Delivery)
+    # One at a time for each, whichever worker has it.
+    in_hand = select(leased.address).where(
+        leased.state == literal_column(f"'{Delivery.LEASED}'"), leased.lane == ENDPOINT_LANE
+    )
+    fails = exists().where(Subscriber.id == Delivery.address, Subscriber.failing_since.is_not(None))
+    return and_(
+        Delivery.address.not_in(busy),
+        Delivery.address.not_in(in_hand),
+        fails if failing else ~fails,
+    )
+
+
+def _claim(lanes: Sequence[int], only: ColumnElement[bool], owner: str, limit: int, now: datetime) -> Batch | None:
+    if not _anything_to_do(lanes, only, now):
         return None
     with transaction(now) as session:
         _sweep(session, now)
-        found = _first(session, lanes, busy, now)
+        found = _first(session, lanes, only, now)
         if found is None:
             return None
         announcement_id, lane, customer_id = found
@@ -399,7 +153,7 @@ def _claim(lanes: Sequence[int], busy: Collection[str], owner: str, limit: int, 
         # Plus nothing: so the index of what is due is walked in its order up to the limit, instead of
         # sorting the whole announcement for every batch.
         due = and_(
-            _due(lane, busy, now),
+            _due(lane, only, now),
             Delivery.announcement_id + 0 == announcement_id,
             # Customers' mail reads differently.
             Delivery.customer_id.is_(None) if customer_id is None else Delivery.customer_id.is_not(None),
@@ -414,14 +168,13 @@ def _claim(lanes: Sequence[int], busy: Collection[str], owner: str, limit: int, 
         return batch
 
 
-def _due(lane: int, busy: Collection[str], now: datetime) -> ColumnElement[bool]:
+def _due(lane: int, only: ColumnElement[bool], now: datetime) -> ColumnElement[bool]:
     # Written out, not bound: with parameters SQLite can't tell that the index of what is due will do,
     # and would read every delivery ever made, each second.
     waiting: BindParameter[Any] = bindparam(
         "waiting", (Delivery.QUEUED, Delivery.UNKNOWN), expanding=True, literal_execute=True
     )
-    due = and_(Delivery.state.in_(waiting), Delivery.lane == lane, Delivery.not_before <= now)
-    return and_(due, Delivery.address.not_in(busy)) if busy else due
+    return and_(Delivery.state.in_(waiting), Delivery.lane == lane, Delivery.not_before <= now, only)
 
 
 def _order(lane: int) -> UnaryExpression[int]:
@@ -430,22 +183,22 @@ def _order(lane: int) -> UnaryExpression[int]:
 
 
 def _first(
-    session: Session, lanes: Sequence[int], busy: Collection[str], now: datetime
+    session: Session, lanes: Sequence[int], only: ColumnElement[bool], now: datetime
 ) -> Row[int, int, str | None] | None:
     """Return announcement, lane and customer of what is due first."""
     for lane in lanes:
         query = select(Delivery.announcement_id, Delivery.lane, Delivery.customer_id)
-        found = session.execute(query.where(_due(lane, busy, now)).order_by(_order(lane)).limit(1)).first()
+        found = session.execute(query.where(_due(lane, only, now)).order_by(_order(lane)).limit(1)).first()
         if found is not None:
             return found
     return None
 
 
-def _anything_to_do(lanes: Sequence[int], busy: Collection[str], now: datetime) -> bool:
+def _anything_to_do(lanes: Sequence[int], only: ColumnElement[bool], now: datetime) -> bool:
     """Look without taking the write lock: a worker with nothing to do disturbs nobody."""
     session = db.session()
     session.rollback()
-    if _first(session, lanes, busy, now) is not None:
+    if _first(session, lanes, only, now) is not None:
         return True
     lapsed = and_(_IS_LEASED, Delivery.lease_until < now, Delivery.lane.in_(lanes))
     return session.scalar(select(Delivery.id).where(lapsed).limit(1)) is not None
@@ -477,7 +230,7 @@ def _is_overtaken(session: Session, announcement: Announcement, now: datetime) -
         Announcement.kind == announcement.kind,
         Announcement.id > announcement.id,
         Announcement.cancelled_at.is_(None),
-        _may_go(now),
+        may_go(now),
     )
     return session.scalar(newer.limit(1)) is not None
 
@@ -615,7 +368,8 @@ def _settle(row: Delivery, receipt: Receipt, now: datetime) -> None:
         row.state, row.attempts, row.not_before = Delivery.QUEUED, row.attempts - 1, now
     elif receipt.outcome is Outcome.LATER and row.attempts < (CHANNEL_MOST_ATTEMPTS if to_channel else MOST_ATTEMPTS):
         longest = CHANNEL_LONGEST_BACK_OFF if to_channel else LONGEST_BACK_OFF
-        row.state, row.not_before = Delivery.QUEUED, now + min(back_off(row.attempts), longest)
+        pause = max(min(back_off(row.attempts), longest), timedelta(seconds=receipt.retry_after))
+        row.state, row.not_before = Delivery.QUEUED, now + pause
     else:
         row.state, row.settled_at = Delivery.DEAD, now
 

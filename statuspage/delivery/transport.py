@@ -68,6 +68,8 @@ class Receipt:
     delivery_id: int
     outcome: Outcome
     error: str = ""
+    retry_after: float = 0
+    """Seconds that the other side asked for before another try."""
 
 
 class ChannelDown(Exception):

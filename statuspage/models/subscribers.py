@@ -93,6 +93,13 @@ class Subscriber(Base):
             sqlite_where=text("endpoint <> ''"),
             postgresql_where=text("endpoint <> ''"),
         ),
+        # Few want these, and a million others must not be walked through for each change.
+        Index(
+            "ix_subscribers_of_changes",
+            "id",
+            sqlite_where=text("state = 'active' AND wants_component_changes"),
+            postgresql_where=text("state = 'active' AND wants_component_changes"),
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from statuspage.actions import channels, people
 from statuspage.db import db
-from statuspage.delivery.outbox import CHANNEL_LANE
+from statuspage.delivery.announcements import CHANNEL_LANE
 from statuspage.models import AuditEntry, Channel, Delivery
 from statuspage.rules.vocabulary import AccountRole, ChannelKind, NotFound, RuleBroken
 from tests import builders

@@ -11,7 +11,7 @@ from sqlalchemy import delete, insert, select, update
 
 from statuspage.actions import audiences, components, csv_rows, customers, subscriptions
 from statuspage.db import db, transaction
-from statuspage.delivery import outbox
+from statuspage.delivery import announcements
 from statuspage.models import (
     Announcement,
     AuditEntry,
@@ -205,8 +205,10 @@ def test_a_preview_tells_the_same_and_writes_nothing(page: dict[str, str], now: 
 def told(incident_id: str, now: datetime) -> list[Delivery]:
     """Announce to customers, expand, and return the deliveries."""
     with transaction(now) as session:
-        outbox.announce_to_customers(session, "document", "nosuchthing0", session.get_one(Incident, incident_id), now)
-    while outbox.expand(audiences.audience, now):
+        announcements.announce_to_customers(
+            session, "document", "nosuchthing0", session.get_one(Incident, incident_id), now
+        )
+    while announcements.expand(audiences.audience, now):
         pass
     db.session.rollback()
     newest = select(Announcement.id).order_by(Announcement.id.desc()).limit(1).scalar_subquery()
@@ -265,8 +267,8 @@ def test_a_policy_may_name_one_of_the_two_alone(
     assert audiences.reach(incident_id, "customers", chosen) == 2
     incident = db.session.get_one(Incident, incident_id)
     with transaction(now) as session:
-        outbox.announce_to_customers(session, "document", "abcabcabcabc", incident, now, {"audience": chosen})
-    while outbox.expand(audiences.audience, now):
+        announcements.announce_to_customers(session, "document", "abcabcabcabc", incident, now, {"audience": chosen})
+    while announcements.expand(audiences.audience, now):
         pass
     assert sorted(db.session.scalars(select(Delivery.address))) == addresses
 
@@ -277,7 +279,7 @@ def test_the_same_chunk_once_more_adds_nobody_a_second_time(incident_id: str, no
     assert len(told(incident_id, now)) == 2
     with transaction(now) as session:
         session.execute(update(Announcement).values(expanded_to="", expanded_at=None))
-    while outbox.expand(audiences.audience, now):
+    while announcements.expand(audiences.audience, now):
         pass
     assert len(list(db.session.scalars(select(Delivery)))) == 2
 
@@ -311,7 +313,7 @@ def test_every_address_is_told_once_and_nobody_is_missed(
     with transaction(now) as session:
         for table in (Delivery, CustomerComponent, Customer, Subscriber):
             session.execute(delete(table))
-    monkeypatch.setattr(outbox, "EXPANSION_CHUNK", chunk)
+    monkeypatch.setattr(announcements, "EXPANSION_CHUNK", chunk)
     states = {name.lower(): (name, state) for name, state in subscribers.items()}
     for name, state in states.values():
         sign_up(f"{name}@example.com", state, now)
@@ -324,11 +326,11 @@ def test_every_address_is_told_once_and_nobody_is_missed(
     if left_between:
         with transaction(now) as session:
             incident = session.get_one(Incident, incident_id)
-            outbox.announce_to_customers(session, "document", "nosuchthing0", incident, now)
-        outbox.expand(audiences.audience, now)
+            announcements.announce_to_customers(session, "document", "nosuchthing0", incident, now)
+        announcements.expand(audiences.audience, now)
         for subscriber in list(db.session.scalars(select(Subscriber.id).where(Subscriber.state == "active"))):
             subscriptions.unsubscribe(subscriber, now)
-        while outbox.expand(audiences.audience, now):
+        while announcements.expand(audiences.audience, now):
             pass
         db.session.rollback()
         found = list(db.session.scalars(select(Delivery)))

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from statuspage.actions import audiences, deliveries, policies
 from statuspage.actions.incidents import post_holding_update
 from statuspage.db import db, transaction
-from statuspage.delivery import outbox
+from statuspage.delivery import announcements, outbox
 from statuspage.models import Announcement, AuditEntry, Change, Delivery, Incident, Promise, Subscriber, Suppression
 from statuspage.models import Update as PublicUpdate
 from statuspage.rules.subscriptions import identity
@@ -30,11 +30,11 @@ def subscriber(email: str, now: datetime) -> str:
 
 
 def expand_all(now: datetime) -> None:
-    while outbox.expand(audiences.audience, now):
+    while announcements.expand(audiences.audience, now):
         pass
 
 
-def announcements(subject_id: str) -> list[Announcement]:
+def told_of(subject_id: str) -> list[Announcement]:
     db.session.rollback()
     query = select(Announcement).where(Announcement.subject_id == subject_id).order_by(Announcement.id)
     return list(db.session.scalars(query.execution_options(populate_existing=True)))
@@ -74,7 +74,7 @@ def incident_id(writer: str, states: dict[str, ComponentState], now: datetime) -
 def held(incident_id: str, writer: str, now: datetime) -> Announcement:
     """An update whose mails wait."""
     expand_all(now)
-    (announcement,) = announcements(builders.post(MessageKind.UPDATE, incident_id, {}, writer, now))
+    (announcement,) = told_of(builders.post(MessageKind.UPDATE, incident_id, {}, writer, now))
     return announcement
 
 
@@ -83,19 +83,19 @@ def test_the_first_message_leaves_at_once_and_every_further_one_waits(
 ) -> None:
     post: Callable[[MessageKind], str] = lambda kind: builders.post(kind, incident_id, {}, writer, now)  # noqa: E731
     first = db.session.scalars(select(PublicUpdate.id)).one()
-    assert announcements(first)[0].not_before is None
+    assert told_of(first)[0].not_before is None
     for update_id in (post(MessageKind.UPDATE), post(MessageKind.RESOLVE)):
-        assert [each.not_before for each in announcements(update_id)] == [now + WINDOW]
+        assert [each.not_before for each in told_of(update_id)] == [now + WINDOW]
 
 
 def test_a_holding_update_waits_when_a_person_posts_it(incident_id: str, writer: str, now: datetime) -> None:
     update_id = post_holding_update(incident_id, builders.nonce(), writer, now)
-    assert announcements(update_id)[0].not_before == now + WINDOW
+    assert told_of(update_id)[0].not_before == now + WINDOW
 
 
 def test_without_a_window_nothing_waits(writer: str, states: dict[str, ComponentState], now: datetime) -> None:
     incident_id = builders.acknowledged(writer, states, now)
-    (announcement,) = announcements(builders.post(MessageKind.UPDATE, incident_id, {}, writer, now))
+    (announcement,) = told_of(builders.post(MessageKind.UPDATE, incident_id, {}, writer, now))
     assert announcement.not_before is None
     with pytest.raises(Conflict, match="on its way"):
         deliveries.take_back(announcement.id, writer, now)
@@ -112,7 +112,7 @@ def test_nobody_is_told_of_what_was_taken_back(held: Announcement, writer: str, 
     promises = [(each.kind, each.state, each.met_at) for each in db.session.scalars(select(Promise))]
     deliveries.take_back(held.id, writer, now + SECOND)
     expand_all(now + WINDOW)
-    (announcement,) = announcements(held.subject_id)
+    (announcement,) = told_of(held.subject_id)
     assert (announcement.cancelled_at, announcement.cancelled_by_id) == (now + SECOND, writer)
     assert rows(held.id) == []
     # The page said it in time.
@@ -128,7 +128,7 @@ def test_what_is_on_its_way_or_taken_back_already_is_not_taken_back(
         deliveries.take_back(held.id, writer, now)
     deliveries.send_unchanged(held.subject_id, writer, now)
     expand_all(now)
-    _, sent = announcements(held.subject_id)
+    _, sent = told_of(held.subject_id)
     with pytest.raises(Conflict, match="on its way already"):
         deliveries.take_back(sent.id, writer, now)
     with pytest.raises(NotFound):
@@ -136,7 +136,7 @@ def test_what_is_on_its_way_or_taken_back_already_is_not_taken_back(
 
 
 def test_the_first_chunk_of_recipients_ends_the_hold(held: Announcement, writer: str, now: datetime) -> None:
-    outbox.expand(audiences.audience, now + WINDOW)
+    announcements.expand(audiences.audience, now + WINDOW)
     with pytest.raises(Conflict, match="on its way already"):
         deliveries.take_back(held.id, writer, now + WINDOW)
 
@@ -147,13 +147,13 @@ def test_a_message_s_component_changes_are_taken_back_and_sent_with_it(
     (component_id,) = states
     with transaction(now) as session:
         incident = session.get_one(Incident, incident_id)
-        outbox.announce_component_change(
+        announcements.announce_component_change(
             session, component_id, ComponentState.OUTAGE, ComponentState.DEGRADED, incident, now, held.not_before
         )
     deliveries.take_back(held.id, writer, now + SECOND)
-    assert [each.cancelled_at for each in announcements(component_id)] == [now + SECOND]
+    assert [each.cancelled_at for each in told_of(component_id)] == [now + SECOND]
     deliveries.send_unchanged(held.subject_id, writer, now + 2 * SECOND)
-    taken_back, sent = announcements(component_id)
+    taken_back, sent = told_of(component_id)
     assert (sent.detail, sent.cancelled_at, sent.not_before) == (taken_back.detail, None, None)
 
 
@@ -170,7 +170,7 @@ def test_a_corrected_text_is_told_at_once_and_the_former_one_stays_on_record(
     assert "<strong>works</strong>" in message.body_html
     assert [each.detail for each in audited("correct_update")] == [{"was": was, "is_told": True}]
     assert len(db.session.scalars(select(Change.revision)).all()) == changes + 1
-    _, sent = announcements(held.subject_id)
+    _, sent = told_of(held.subject_id)
     assert (sent.not_before, sent.cancelled_at) == (None, None)
     expand_all(later)
     assert len(rows(sent.id)) == 2
@@ -179,7 +179,7 @@ def test_a_corrected_text_is_told_at_once_and_the_former_one_stays_on_record(
 def test_a_text_that_was_told_is_corrected_on_the_page_alone(held: Announcement, writer: str, now: datetime) -> None:
     expand_all(now + WINDOW)
     assert not deliveries.correct_update(held.subject_id, "Other words.", writer, now + WINDOW)
-    assert len(announcements(held.subject_id)) == 1
+    assert len(told_of(held.subject_id)) == 1
     with pytest.raises(RuleBroken) as broken:
         deliveries.correct_update(held.subject_id, " ", writer, now)
     assert list(broken.value.errors) == ["body"]
@@ -192,7 +192,7 @@ def test_of_two_who_send_what_was_taken_back_one_does(held: Announcement, writer
     deliveries.send_unchanged(held.subject_id, writer, now)
     with pytest.raises(Conflict):
         deliveries.send_unchanged(held.subject_id, writer, now)
-    assert len(announcements(held.subject_id)) == 2
+    assert len(told_of(held.subject_id)) == 2
 
 
 def test_an_update_that_a_newer_one_overtook_is_not_sent_any_more(
@@ -203,7 +203,7 @@ def test_an_update_that_a_newer_one_overtook_is_not_sent_any_more(
     with pytest.raises(Conflict):
         deliveries.send_unchanged(held.subject_id, writer, now)
     # Until that one is taken back too.
-    deliveries.take_back(announcements(newer)[0].id, writer, now)
+    deliveries.take_back(told_of(newer)[0].id, writer, now)
     deliveries.send_unchanged(held.subject_id, writer, now)
 
 
@@ -261,7 +261,7 @@ def test_who_failed_an_older_update_gets_the_newer_one(
 
 
 def test_a_tally_counts_by_lane_and_state(failed: int, now: datetime) -> None:
-    mail = outbox.INCIDENT_LANE
+    mail = announcements.INCIDENT_LANE
     assert deliveries.tally([failed]) == {
         failed: {(mail, "dead", False): 2, (mail, "dead", True): 1, (mail, "delivered", False): 1}
     }

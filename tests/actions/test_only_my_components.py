@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 
 from statuspage.actions import audiences, csv_rows, subscriber_admin, subscriber_import, subscriptions
 from statuspage.db import db, transaction
-from statuspage.delivery import outbox
+from statuspage.delivery import announcements
 from statuspage.models import (
     Announcement,
     Delivery,
@@ -106,8 +106,8 @@ def told(incident_id: str, now: datetime) -> list[str]:
     """Announce to subscribers, expand, and return the addresses."""
     with transaction(now) as session:
         incident = session.get_one(Incident, incident_id)
-        outbox.announce_to_subscribers(session, "incident_update", "nosuchthing0", incident, now)
-    while outbox.expand(audiences.audience, now):
+        announcements.announce_to_subscribers(session, "incident_update", "nosuchthing0", incident, now)
+    while announcements.expand(audiences.audience, now):
         pass
     db.session.rollback()
     return list(db.session.scalars(select(Delivery.address).where(Delivery.subscriber_id.is_not(None))))

@@ -9,7 +9,7 @@ from sqlalchemy import String, cast, or_, select
 
 from statuspage.actions import audiences, customers, personal_data, subscriptions
 from statuspage.db import Base, db, transaction
-from statuspage.delivery import outbox
+from statuspage.delivery import announcements
 from statuspage.models import (
     Announcement,
     Delivery,
@@ -36,7 +36,7 @@ def told(now: datetime) -> str:
     """Return the id of an incident that all subscribers have a delivery of."""
     by = builders.account(now)
     made = builders.acknowledged(by, {builders.component(now, "Search"): ComponentState.OUTAGE}, now)
-    while outbox.expand(audiences.audience, now):
+    while announcements.expand(audiences.audience, now):
         pass
     return made
 

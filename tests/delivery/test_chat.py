@@ -3,13 +3,14 @@
 import logging
 import socket
 import time
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statuspage.delivery import chat
+from statuspage.delivery import chat, posts
 from statuspage.delivery.transport import Note, Outcome, Receipt
 from statuspage.rules.vocabulary import ChannelKind
 from tests import servers
@@ -36,7 +37,7 @@ def lines(body: Any) -> list[str]:
 
 
 def test_slack_gets_title_text_and_link(chat_server: ChatServer) -> None:
-    assert chat.post(ChannelKind.SLACK, chat_server.url + SECRET, NOTE) == chat.Posted(Outcome.SUBMITTED)
+    assert chat.post(ChannelKind.SLACK, chat_server.url + SECRET, NOTE) == posts.Posted(Outcome.SUBMITTED)
     (taken,) = chat_server.taken
     assert taken.path == SECRET
     assert taken.headers["Content-Type"].startswith("application/json")
@@ -60,7 +61,7 @@ def test_slack_reads_no_sign_of_its_own_in_what_people_write(chat_server: ChatSe
 
 def test_teams_gets_a_card_with_a_button(chat_server: ChatServer) -> None:
     chat_server.mode = "accepted"
-    assert chat.post(ChannelKind.TEAMS, chat_server.url + SECRET, NOTE) == chat.Posted(Outcome.SUBMITTED)
+    assert chat.post(ChannelKind.TEAMS, chat_server.url + SECRET, NOTE) == posts.Posted(Outcome.SUBMITTED)
     body = chat_server.taken[0].body
     assert lines(body) == ["SEV1 Sign-in fails", "First line", "Second line"]
     assert card(body)["actions"] == [
@@ -77,9 +78,19 @@ def test_a_note_without_a_link_has_no_button(kind: ChannelKind, chat_server: Cha
 
 @given(st.text(st.sampled_from("&<>ä€😀x\n"), max_size=9_000), st.text(st.sampled_from("&<>ä"), max_size=300))
 def test_a_message_never_outgrows_what_the_services_take(text: str, title: str) -> None:
-    note = Note(chat._cut(title, chat.TITLE_LIMIT), chat._shortened(text), NOTE.url, NOTE.url_label)
-    assert all(len(part) <= 3_000 for part in blocks(chat._slack_message(note)))
-    assert len(chat.json.dumps(chat._teams_message(note), ensure_ascii=False).encode()) < 28_000
+    note = Note(title, text, NOTE.url, NOTE.url_label)
+    assert all(len(part) <= 3_000 for part in blocks(chat.slack_message(note)))
+    assert len(chat.json.dumps(chat.teams_message(note), ensure_ascii=False).encode()) < 28_000
+    assert len(chat.discord_message(note)["content"]) <= 2_000
+
+
+def test_discord_calls_nobody_and_reads_no_sign_in_a_title() -> None:
+    message = chat.discord_message(Note("@everyone *a* [b](c)", "Text **bold**", NOTE.url, NOTE.url_label))
+    assert message == {
+        "content": f"**@everyone \\*a\\* \\[b\\](c)**\nText **bold**\n<{NOTE.url}>",
+        "allowed_mentions": {"parse": []},
+        "flags": 4,
+    }
 
 
 @given(st.text(st.sampled_from("&<>x"), max_size=60), st.integers(min_value=4, max_value=60))
@@ -169,7 +180,7 @@ def test_an_address_that_can_not_be_used_is_refused(url: str) -> None:
 
 def test_a_pager_is_reached_through_apprise(chat_server: ChatServer) -> None:
     posted = chat.post(ChannelKind.PAGER, f"json://127.0.0.1:{chat_server.port}/secret", NOTE)
-    assert posted == chat.Posted(Outcome.SUBMITTED)
+    assert posted == posts.Posted(Outcome.SUBMITTED)
     (taken,) = chat_server.taken
     assert taken.body["title"] == "SEV1 Sign-in fails"
     assert taken.body["message"] == "First line\nSecond line\n\nOpen the room: http://status.example.com/room"
@@ -189,64 +200,64 @@ def test_a_pager_that_does_not_take_it_is_tried_later(
 
 def test_a_pager_that_apprise_does_not_know_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     posted = chat.post(ChannelKind.PAGER, "nosuchpager://sEcReT", NOTE)
-    assert posted == chat.Posted(Outcome.REFUSED, "Apprise does not understand this pager's address.")
+    assert posted == posts.Posted(Outcome.REFUSED, "Apprise does not understand this pager's address.")
     assert "sEcReT" not in caplog.text
 
 
-def collected(posts: chat.Posts, count: int, seconds: float = 5) -> list[Receipt]:
+def collected(on_their_way: posts.Posts, count: int, seconds: float = 5) -> list[Receipt]:
     found: list[Receipt] = []
     end = time.monotonic() + seconds
     while len(found) < count:
         assert time.monotonic() < end
-        found += posts.collect(0.1)
+        found += on_their_way.collect(0.1)
     return found
 
 
 def test_a_hook_that_hangs_keeps_nobody_waiting(chat_server: ChatServer) -> None:
     chat_server.mode = "only:/hanging:hang"
-    posts = chat.Posts()
-    posts.start(1, "hanging", ChannelKind.SLACK, f"{chat_server.url}/hanging", NOTE)
-    posts.start(2, "well", ChannelKind.TEAMS, f"{chat_server.url}/well", NOTE)
-    assert collected(posts, 1) == [Receipt(2, Outcome.SUBMITTED)]
-    assert posts.busy_channels == {"hanging"}
+    on_their_way = posts.Posts()
+    on_their_way.start(1, "hanging", partial(chat.post, ChannelKind.SLACK, f"{chat_server.url}/hanging", NOTE))
+    on_their_way.start(2, "well", partial(chat.post, ChannelKind.TEAMS, f"{chat_server.url}/well", NOTE))
+    assert collected(on_their_way, 1) == [Receipt(2, Outcome.SUBMITTED)]
+    assert on_their_way.busy == {"hanging"}
 
 
 @pytest.mark.parametrize("mode", ["drip", "hang"])
 def test_an_answer_that_does_not_come_in_time_is_unknown(
     mode: str, chat_server: ChatServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat, "TOTAL_SECONDS", 0.3)
+    monkeypatch.setattr(posts, "TOTAL_SECONDS", 0.3)
     chat_server.mode = mode
-    posts = chat.Posts()
-    posts.start(1, "slow", ChannelKind.SLACK, chat_server.url, NOTE)
-    assert collected(posts, 1) == [Receipt(1, Outcome.UNKNOWN, "There was no answer within 0.3 s.")]
-    assert posts.busy_channels == frozenset()
+    on_their_way = posts.Posts()
+    on_their_way.start(1, "slow", partial(chat.post, ChannelKind.SLACK, chat_server.url, NOTE))
+    assert collected(on_their_way, 1) == [Receipt(1, Outcome.UNKNOWN, "There was no answer within 0.3 s.")]
+    assert on_their_way.busy == frozenset()
 
 
 def test_an_answer_that_comes_late_is_told_after_all(chat_server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat, "TOTAL_SECONDS", 0.3)
+    monkeypatch.setattr(posts, "TOTAL_SECONDS", 0.3)
     chat_server.mode = "hang"
-    posts = chat.Posts()
-    posts.start(1, "slow", ChannelKind.SLACK, chat_server.url, NOTE)
-    collected(posts, 1)
+    on_their_way = posts.Posts()
+    on_their_way.start(1, "slow", partial(chat.post, ChannelKind.SLACK, chat_server.url, NOTE))
+    collected(on_their_way, 1)
     chat_server.ending.set()
-    assert collected(posts, 1) == [Receipt(1, Outcome.SUBMITTED)]
+    assert collected(on_their_way, 1) == [Receipt(1, Outcome.SUBMITTED)]
 
 
-def test_there_is_an_end_to_how_many_are_on_their_way(chat_server: ChatServer) -> None:
+def test_what_is_on_its_way_is_counted_by_age(chat_server: ChatServer) -> None:
     chat_server.mode = "hang"
-    posts = chat.Posts()
-    for number in range(chat.AT_ONCE):
-        assert not posts.is_full
-        posts.start(number, str(number), ChannelKind.SLACK, chat_server.url, NOTE)
-    assert posts.is_full
+    on_their_way = posts.Posts()
+    for number in range(3):
+        assert on_their_way.count() == number
+        on_their_way.start(number, str(number), partial(chat.post, ChannelKind.SLACK, chat_server.url, NOTE))
+    assert (on_their_way.count(), on_their_way.count(60), on_their_way.count(0)) == (3, 3, 0)
 
 
 def test_a_mistake_of_a_library_is_told_without_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> chat.Posted:
+    def fail(*_: object) -> posts.Posted:
         raise RuntimeError("sEcReT")
 
     monkeypatch.setattr(chat, "post", fail)
-    posts = chat.Posts()
-    posts.start(1, "a", ChannelKind.PAGER, "json://x", NOTE)
-    assert collected(posts, 1) == [Receipt(1, Outcome.UNKNOWN, "It could not be handed over: RuntimeError.")]
+    on_their_way = posts.Posts()
+    on_their_way.start(1, "a", partial(chat.post, ChannelKind.PAGER, "json://x", NOTE))
+    assert collected(on_their_way, 1) == [Receipt(1, Outcome.UNKNOWN, "It could not be handed over: RuntimeError.")]

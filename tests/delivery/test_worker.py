@@ -9,7 +9,7 @@ from sqlalchemy import delete, select, text, update
 from statuspage import clock
 from statuspage.actions import audiences, customers, personal_data
 from statuspage.db import db, transaction
-from statuspage.delivery import outbox
+from statuspage.delivery import announcements, outbox
 from statuspage.delivery.providers import transport_for
 from statuspage.models import (
     Account,
@@ -75,7 +75,7 @@ def direct_email(incident_id: str, by: str, now: datetime) -> None:
         session.add(document)
         session.flush()
         incident = session.get_one(Incident, incident_id)
-        outbox.announce_to_customers(session, "document", document.id, incident, now)
+        announcements.announce_to_customers(session, "document", document.id, incident, now)
 
 
 @pytest.mark.parametrize("kind", ["smtp", "sendgrid"])
@@ -108,7 +108,7 @@ def test_a_batch_holds_customers_or_subscribers_and_all_get_their_turn(
         subscribed(f"reader{number}@example.com", now)
     list(customers.import_customers([customers.Row(n, f"user{n}@example.com", "", ()) for n in range(6)], now))
     direct_email(incident_id, writer, now)
-    while outbox.expand(audiences.audience, now):
+    while announcements.expand(audiences.audience, now):
         pass
     addresses = []
     while (batch := outbox.claim("one", 4, now)) is not None:
@@ -121,7 +121,7 @@ def test_a_batch_holds_customers_or_subscribers_and_all_get_their_turn(
 def test_a_customer_who_is_removed_before_their_turn_gets_nothing(incident_id: str, writer: str, now: datetime) -> None:
     list(customers.import_customers([customers.Row(2, "user@example.com", "", ())], now))
     direct_email(incident_id, writer, now)
-    while outbox.expand(audiences.audience, now):
+    while announcements.expand(audiences.audience, now):
         pass
     with transaction(now) as session:
         session.execute(update(Delivery).values(customer_id=None))

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from statuspage import clock
 from statuspage.actions import audiences, policies
 from statuspage.db import db, transaction
-from statuspage.delivery import outbox
+from statuspage.delivery import announcements
 from statuspage.models import (
     Announcement,
     AuditEntry,
@@ -57,7 +57,7 @@ def words(page: str) -> str:
 
 
 def expand_all(now: datetime) -> None:
-    while outbox.expand(audiences.audience, now):
+    while announcements.expand(audiences.audience, now):
         pass
 
 

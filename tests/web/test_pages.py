@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from statuspage import clock
-from statuspage.actions import drills
+from statuspage.actions import drills, import_jobs
 from statuspage.db import db, transaction
 from statuspage.models import Announcement, Component, Delivery, Promise, ProviderState, Subscriber, Update
 from statuspage.rules.subscriptions import identity

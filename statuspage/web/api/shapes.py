@@ -1,50 +1,48 @@
 """What the API gives: the keys of Atlassian Statuspage's v1 in their order, then our own."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
-
-from statuspage.db import db
 from statuspage.models import (
     Component,
     ComponentGroup,
     Incident,
-    Maintenance,
-    MaintenanceComponent,
-    Page,
     Promise,
     Update,
 )
 from statuspage.rules.vocabulary import (
-    ComponentState,
-    Impact,
     IncidentRole,
-    MaintenanceStage,
     PromiseState,
     Stage,
     worst_state,
 )
+from statuspage.shapes import (
+    INWARD_IMPACTS,
+    INWARD_STATES,
+    OUTWARD_STATES,
+    UNDER_MAINTENANCE,
+    Frame,
+    affected_components,
+    make_frame,
+    outward_impact,
+    said_at,
+    utc,
+)
 
-OUTWARD_STATES = {
-    ComponentState.OPERATIONAL: "operational",
-    ComponentState.DEGRADED: "degraded_performance",
-    ComponentState.OUTAGE: "major_outage",
-}
-UNDER_MAINTENANCE = "under_maintenance"
-# Our three states and Statuspage's alike.
-INWARD_STATES = {
-    **{state.value: state for state in ComponentState},
-    **{word: state for state, word in OUTWARD_STATES.items()},
-    "partial_outage": ComponentState.OUTAGE,
-}
-OUTWARD_IMPACTS = {None: "none", Impact.LOW: "minor", Impact.MEDIUM: "major", Impact.HIGH: "critical"}
-INWARD_IMPACTS = {"none": Impact.LOW, "minor": Impact.LOW, "major": Impact.MEDIUM, "critical": Impact.HIGH}
-# Clients of Statuspage expect Z of a page in UTC, and an offset of every other.
-UTC_ZONES = ("Etc/UTC", "UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "UCT", "Universal", "Zulu")
+__all__ = [
+    "INWARD_IMPACTS",
+    "INWARD_STATES",
+    "UNDER_MAINTENANCE",
+    "Frame",
+    "component",
+    "group",
+    "incident",
+    "make_frame",
+    "page",
+    "promise",
+    "utc",
+]
 
 _COLOURS = (
     "css_body_background_color",
@@ -60,38 +58,6 @@ _COLOURS = (
     "css_link_color",
     "css_no_data",
 )
-
-
-@dataclass(frozen=True)
-class Frame:
-    """What every shape needs to know of the page."""
-
-    page: Page
-    public_url: str
-    overlaid: frozenset[str]
-    """Ids of the components that a running maintenance window covers."""
-
-    def instant(self, instant: datetime | None) -> str | None:
-        """Write an instant as Statuspage does: in the page's zone, to the millisecond."""
-        if instant is None:
-            return None
-        if self.page.time_zone in UTC_ZONES:
-            return utc(instant)
-        return instant.astimezone(ZoneInfo(self.page.time_zone)).isoformat(timespec="milliseconds")
-
-
-def make_frame(page: Page, public_url: str) -> Frame:
-    """Return the frame of a page."""
-    running = (MaintenanceStage.IN_PROGRESS, MaintenanceStage.VERIFYING)
-    covered = select(MaintenanceComponent.component_id).join(Maintenance).where(Maintenance.stage.in_(running))
-    return Frame(page, public_url, frozenset(db.session.scalars(covered)))
-
-
-def utc(instant: datetime | None) -> str | None:
-    """Write an instant as our own keys do: ``2026-11-21T14:30:00.000Z``."""
-    if instant is None:
-        return None
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def page(frame: Frame) -> dict[str, Any]:
@@ -137,12 +103,10 @@ def page(frame: Frame) -> dict[str, Any]:
 
 def component(frame: Frame, shown: Component) -> dict[str, Any]:
     """Return a component with Statuspage's keys."""
-    state = OUTWARD_STATES[shown.state]
-    covered = shown.id in frame.overlaid and shown.state is ComponentState.OPERATIONAL
     return {
         "id": shown.id,
         "name": shown.name,
-        "status": UNDER_MAINTENANCE if covered else state,
+        "status": frame.status(shown),
         "created_at": frame.instant(shown.created_at),
         "updated_at": frame.instant(shown.updated_at),
         "position": shown.position,
@@ -185,11 +149,11 @@ def incident(frame: Frame, shown: Incident, promises: Iterable[Promise], now: da
         "id": shown.id,
         "components": [component(frame, each.component) for each in shown.components],
         "created_at": frame.instant(shown.created_at),
-        "impact": _impact(shown),
+        "impact": outward_impact(shown),
         "impact_override": None,
         "incident_updates": [_update(frame, each) for each in shown.updates],
         "metadata": {},
-        "monitoring_at": frame.instant(_said_at(shown, Stage.MONITORING)),
+        "monitoring_at": frame.instant(said_at(shown, Stage.MONITORING)),
         "name": shown.title,
         "page_id": frame.page.id,
         "postmortem_body": shown.post_mortem if post_mortem_at else None,
@@ -231,28 +195,9 @@ def _own_keys(shown: Incident, promises: Iterable[Promise], now: datetime) -> di
     }
 
 
-def _impact(shown: Incident) -> str:
-    """What a source of an import said stands; else what our own word comes nearest to."""
-    imported = (shown.imported or {}).get("record", {}).get("impact")
-    return imported if imported in INWARD_IMPACTS else OUTWARD_IMPACTS[shown.impact]
-
-
-def _said_at(shown: Incident, stage: Stage) -> datetime | None:
-    """When the newest message of this stage was posted."""
-    return next((each.posted_at for each in shown.updates if each.stage is stage), None)
-
-
 def _update(frame: Frame, shown: Update) -> dict[str, Any]:
     posted_at = frame.instant(shown.posted_at)
-    affected = [
-        {
-            "code": each["component_id"],
-            "name": each["name"],
-            "old_status": OUTWARD_STATES[ComponentState(each["old_state"])],
-            "new_status": OUTWARD_STATES[ComponentState(each["new_state"])],
-        }
-        for each in shown.component_states
-    ]
+    affected = affected_components(shown)
     return {
         "id": shown.id,
         "status": shown.stage.value,

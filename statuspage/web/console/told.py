@@ -10,7 +10,7 @@ from sqlalchemy import select
 from statuspage.actions import deliveries
 from statuspage.actions.audiences import reach_by_method
 from statuspage.db import db
-from statuspage.delivery.outbox import ENDPOINT_LANE, INCIDENT_LANE
+from statuspage.delivery.announcements import ENDPOINT_LANE, INCIDENT_LANE
 from statuspage.models import Account, Announcement, Delivery, Incident
 from statuspage.rules.progress import Progress, progress, reach_in_words
 from statuspage.rules.vocabulary import Visibility
