@@ -82,6 +82,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     csrf.exempt(hooks.blueprint)
     clocks.install(app)
     counting.install(app)
+    _register(app, csrf)
+    _install_error_pages(app)
+    app.after_request(_secure)
+    return app
+
+
+def _register(app: Flask, csrf: CSRFProtect) -> None:
     for part in (
         health,
         auth,
@@ -118,9 +125,6 @@ def create_app(settings: Settings | None = None) -> Flask:
         # No cookie counts here, so no other site can use one.
         csrf.exempt(part.blueprint)
         app.register_blueprint(part.blueprint)
-    _install_error_pages(app)
-    app.after_request(_secure)
-    return app
 
 
 def _configuration(settings: Settings) -> dict[str, object]:

@@ -349,7 +349,7 @@ def write_message(
             body=message.body,
             body_html=prose.to_html(message.body),
             fields=dict(message.fields) if message.fields is not None else None,
-            component_states=set_states(session, incident, states, now),
+            component_states=set_states(session, incident, states, now, message.tell_at),
             next_update_by=message.next_update_by,
             is_automatic=message.is_automatic,
             posted_at=now,
@@ -363,8 +363,13 @@ def write_message(
         mark_changed(session, "incident", incident.id, now)
 
 
-def set_states(session: Session, incident: Incident, states: States, now: datetime) -> list[dict[str, str]]:
-    """Give components the states of this message; return what to keep with the update."""
+def set_states(
+    session: Session, incident: Incident, states: States, now: datetime, tell_at: datetime | None = None
+) -> list[dict[str, str]]:
+    """Give components the states of this message; return what to keep with the update.
+
+    Nobody is told of a change before ``tell_at``.
+    """
     _affect(session, incident.id, states)
     session.refresh(incident, ["components"])
     rows = []
@@ -378,7 +383,7 @@ def set_states(session: Session, incident: Incident, states: States, now: dateti
             session.add(
                 ComponentStateChange(component_id=component.id, state=new, changed_at=now, incident_id=incident.id)
             )
-            announce_component_change(session, component.id, old, new, incident, now)
+            announce_component_change(session, component.id, old, new, incident, now, tell_at)
         rows.append(
             {"component_id": component.id, "name": component.name, "old_state": old.value, "new_state": new.value}
         )
