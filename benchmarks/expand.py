@@ -74,6 +74,8 @@ def measure(kind: str, limit: float, settings) -> bool:  # noqa: ANN001
     chunks = 0
     while announcements.expand(audiences.audience, crowds.NOW):
         chunks += 1
+        # As the worker does.
+        time.sleep(announcements.EXPANSION_PAUSE_SECONDS)
     taken, used = time.perf_counter() - began, time.process_time() - used
     waits = sorted(float(line) for line in writer.communicate()[0].split())
     made = db.session.execute(select(func.count()).select_from(Delivery)).scalar_one()

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +13,14 @@ from urllib.parse import quote, unquote
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import URL, Connection, DateTime, Dialect, Engine, Table, TypeDecorator, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from statuspage.rules.times import require_utc
 
 BUSY_TIMEOUT_SECONDS = 10
+# SQLite looks after 1, 2, 5 and 10 ms.
+LOOK_AGAIN_MILLISECONDS = 18
 
 
 class Base(DeclarativeBase):
@@ -122,8 +126,32 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         # IMMEDIATE takes the write lock at once: no reader ever fails while turning into a writer.
-        mode = "IMMEDIATE" if connection.get_execution_options().get("statuspage_writes") else "DEFERRED"
-        connection.exec_driver_sql(f"BEGIN {mode}")
+        if connection.get_execution_options().get("statuspage_writes"):
+            _take_write_lock(connection)
+        else:
+            connection.exec_driver_sql("BEGIN DEFERRED")
+
+
+def _take_write_lock(connection: Connection) -> None:
+    """Begin as soon as no other process writes.
+
+    SQLite itself looks only every 100 ms after a while: whoever writes
+    without end, with short pauses, would keep everybody else out.
+    """
+    raw: Any = connection.connection.dbapi_connection
+    end = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    raw.execute(f"PRAGMA busy_timeout={LOOK_AGAIN_MILLISECONDS}")
+    try:
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except OperationalError as error:
+                if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+                    raise
+            else:
+                return
+    finally:
+        raw.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}")
 
 
 @contextlib.contextmanager

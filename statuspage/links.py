@@ -2,6 +2,7 @@
 
 import hmac
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -43,8 +44,20 @@ def make_token(settings: Settings, purpose: Purpose, subject: str) -> str:
     the subject and a short signature, which costs a tenth of the others.
     """
     if purpose not in LIFETIMES and _PLAIN_SUBJECT.fullmatch(subject):
-        return f"{subject}.{_signature(settings.secret_key, purpose, subject)}"
+        return signer(settings, purpose)(subject)
     return str(_serializer(settings, purpose).dumps(subject))
+
+
+def signer(settings: Settings, purpose: Purpose) -> Callable[[str], str]:
+    """Return what makes tokens that last for ever, quickly, for subjects that are ids."""
+    if purpose in LIFETIMES:
+        raise ValueError(f"tokens for {purpose} expire")
+    key = _purpose_key(settings.secret_key, purpose)
+
+    def sign(subject: str) -> str:
+        return f"{subject}.{blake2b(subject.encode(), key=key, digest_size=_SIGNATURE_BYTES).hexdigest()}"
+
+    return sign
 
 
 def read_token(settings: Settings, purpose: Purpose, token: str) -> str | None:

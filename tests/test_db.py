@@ -180,7 +180,7 @@ def test_mails_of_the_first_schema_come_along_with_their_incident(tmp_path: Path
         assert connection.exec_driver_sql("SELECT id, incident_id FROM announcements").all() == [(7, "i")]
         assert connection.exec_driver_sql("SELECT announcement_id FROM deliveries").all() == [(7,)]
         with pytest.raises(IntegrityError):
-            connection.exec_driver_sql("DELETE FROM announcements")
+            connection.exec_driver_sql("DELETE FROM incidents")
     engine.dispose()
 
 

@@ -154,24 +154,28 @@ def _let_announcements_wait() -> None:
 def _let_deliveries_go_on() -> None:
     op.add_column("deliveries", sa.Column("batch", sa.String(length=12), nullable=False, server_default=""))
     op.add_column("deliveries", sa.Column("receipt_at", statuspage.db.UtcDateTime(), nullable=True))
-    for index in ("ix_deliveries_due", "ix_deliveries_leased", "ix_deliveries_customer_id"):
-        op.drop_index(index, "deliveries")
+    for index in ("due", "leased", "customer_id", "subscriber_id"):
+        op.drop_index(f"ix_deliveries_{index}", "deliveries")
     _change_check("deliveries", "ck_deliveries_state", OLD_DELIVERY_STATES, DELIVERY_STATES)
     if op.get_bind().dialect.name == "postgresql":
+        op.drop_constraint("fk_deliveries_announcement_id_announcements", "deliveries")
         op.drop_constraint("fk_deliveries_subscriber_id_subscribers", "deliveries")
         op.drop_constraint("fk_deliveries_customer_id_customers", "deliveries")
         op.drop_constraint("uq_deliveries_announcement_id_address", "deliveries")
-        op.create_unique_constraint(ONCE, "deliveries", ["announcement_id", "subscriber_id"])
+        op.create_unique_constraint(ONCE, "deliveries", ["subscriber_id", "announcement_id"])
     else:
         _remake(
             "deliveries",
             {
                 "CONSTRAINT fk_deliveries_customer_id_customers REFERENCES customers (id)": "",
+                "CONSTRAINT fk_deliveries_announcement_id_announcements FOREIGN KEY(announcement_id) "
+                "REFERENCES announcements (id), ": "",
                 "CONSTRAINT fk_deliveries_subscriber_id_subscribers FOREIGN KEY(subscriber_id) "
                 "REFERENCES subscribers (id), ": "",
-                "CONSTRAINT uq_deliveries_announcement_id_address UNIQUE (announcement_id, address)": f"CONSTRAINT {ONCE} UNIQUE (announcement_id, subscriber_id)",
+                "CONSTRAINT uq_deliveries_announcement_id_address UNIQUE (announcement_id, address)": f"CONSTRAINT {ONCE} UNIQUE (subscriber_id, announcement_id)",
             },
         )
+    op.create_index("ix_deliveries_announcement_id", "deliveries", ["announcement_id"], postgresql_using="brin")
     waiting, leased, customers = "state IN ('queued', 'unknown')", "state = 'leased'", "customer_id IS NOT NULL"
     for name, columns, where, unique in (
         ("ix_deliveries_due", ["lane", "id", "not_before"], waiting, False),
@@ -182,7 +186,7 @@ def _let_deliveries_go_on() -> None:
         op.create_index(name, "deliveries", columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
 
 
-ONCE = "uq_deliveries_announcement_id_subscriber_id"
+ONCE = "uq_deliveries_subscriber_id_announcement_id"
 
 
 def _let_subscribers_choose() -> None:

@@ -68,7 +68,7 @@ def _machine(value: Any) -> Any:
 def _deliveries(subscriber_id: str) -> list[dict[str, Any]]:
     query = (
         select(Delivery, Announcement.kind, Announcement.incident_id, Announcement.created_at)
-        .join(Announcement)
+        .join(Delivery.announcement)
         .where(Delivery.subscriber_id == subscriber_id)
         .order_by(Delivery.id)
     )

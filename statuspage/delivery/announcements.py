@@ -9,14 +9,12 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     Subquery,
-    func,
     insert,
     literal,
     or_,
     select,
     text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from statuspage.db import UtcDateTime, transaction
@@ -35,6 +33,8 @@ IMPORT_LANE = 4
 
 # Other writers wait no longer than one of these takes: 130 ms at most on SQLite.
 EXPANSION_CHUNK = 10_000
+# PostgreSQL's writers don't wait for each other.
+UNHURRIED_CHUNKS = 5
 # And come to their turn in between: SQLite's waiting writers look again only now and then.
 EXPANSION_PAUSE_SECONDS = 0.005
 
@@ -261,18 +261,27 @@ def expand(audience_of: Callable[[Announcement], Audience], now: datetime) -> bo
         audience = audience_of(announcement)
         candidate, recipient = audience.candidates.selected_columns.id, audience.recipients.selected_columns.id
         begin = announcement.expanded_to
-        chunk = audience.candidates.where(candidate > begin).order_by(candidate).limit(EXPANSION_CHUNK).subquery()
-        end: str | None = session.scalar(select(func.max(chunk.c.id)))
+        is_postgresql = session.get_bind().dialect.name == "postgresql"
+        end = _end_of_chunk(session, audience.candidates.where(candidate > begin), candidate, is_postgresql)
         if end is None:
             announcement.expanded_at = now
             return True
         found = audience.recipients.where(recipient > begin, recipient <= end).subquery()
-        if session.get_bind().dialect.name == "postgresql":
+        if is_postgresql:
             # A plan made for any range at all takes it for a small one: 44 s for a chunk that takes a quarter of one.
             session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
-        session.execute(_insert_deliveries(session, announcement, found, now))
+        session.execute(_insert_deliveries(announcement, found, now))
         announcement.expanded_to = end
         return True
+
+
+def _end_of_chunk(
+    session: Session, left: Select[str], candidate: ColumnElement[str], is_postgresql: bool
+) -> str | None:
+    """Return the id of the last candidate of the next chunk; None if none is left."""
+    size = EXPANSION_CHUNK * (UNHURRIED_CHUNKS if is_postgresql else 1)
+    end = session.scalar(left.order_by(candidate).limit(1).offset(size - 1))
+    return end or session.scalar(left.order_by(candidate.desc()).limit(1))
 
 
 def may_go(now: datetime) -> ColumnElement[bool]:
@@ -280,7 +289,7 @@ def may_go(now: datetime) -> ColumnElement[bool]:
     return or_(Announcement.not_before.is_(None), Announcement.not_before <= now)
 
 
-def _insert_deliveries(session: Session, announcement: Announcement, found: Subquery, now: datetime) -> Any:
+def _insert_deliveries(announcement: Announcement, found: Subquery, now: datetime) -> Any:
     rows = select(
         literal(announcement.id),
         found.c.subscriber_id,
@@ -290,6 +299,6 @@ def _insert_deliveries(session: Session, announcement: Announcement, found: Subq
         literal(Delivery.QUEUED),
         literal(now, UtcDateTime()),
     ).order_by(found.c.id)
-    insert_once = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     columns = ["announcement_id", "subscriber_id", "customer_id", "address", "lane", "state", "not_before"]
-    return insert_once(Delivery).from_select(columns, rows).on_conflict_do_nothing()
+    # Once each: the chunk before this one ended where this begins, and the unique keys would refuse a second time.
+    return insert(Delivery).from_select(columns, rows)

@@ -182,7 +182,8 @@ def _place(number: int) -> str:
 
 def _escape(text: str) -> str:
     """Return what stands between the quotation marks of a JSON string."""
-    return text if text.isalnum() else json.dumps(text)[1:-1]
+    is_plain = text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
+    return text if is_plain else json.dumps(text)[1:-1]
 
 
 def _judge(status: int, headers: Mapping[str, str], body: bytes) -> Receipt:

@@ -114,7 +114,7 @@ def test_two_can_be_erased_from_one_announcement_and_others_stay(now: datetime) 
     for subscriber_id in ids[:2]:
         personal_data.erase(subscriber_id, builders.SECRET_KEYS, now)
     assert rows_that_name("reader2@example.com") == {"subscribers", "announcements", "deliveries"}
-    query = select(Delivery.address).join(Announcement).where(Announcement.audience == "subscribers")
+    query = select(Delivery.address).join(Delivery.announcement).where(Announcement.audience == "subscribers")
     assert set(db.session.scalars(query)) == {*ids[:2], "reader2@example.com"}
 
 

@@ -51,7 +51,7 @@ def known(email: str = "ada@example.com") -> Subscriber:
 def mailed() -> list[str]:
     """Addresses that a confirmation mail is queued to, in their order."""
     db.session.rollback()
-    query = select(Delivery.address).join(Announcement).where(Announcement.kind == "confirm_subscription")
+    query = select(Delivery.address).join(Delivery.announcement).where(Announcement.kind == "confirm_subscription")
     return list(db.session.scalars(query.order_by(Delivery.id)))
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from statuspage.db import db
 from statuspage.delivery import composition
-from statuspage.delivery.outbox import Claimed
+from statuspage.delivery.outbox import Batch, Claimed
 from statuspage.delivery.transport import Message, Recipient
 from statuspage.links import Purpose, read_token
 from statuspage.models import Announcement, Document, IncidentComponent
@@ -22,7 +22,9 @@ def composed(settings: Settings) -> tuple[Message, Recipient]:
     announcement = db.session.scalars(select(Announcement).order_by(Announcement.id.desc())).first()
     assert announcement is not None
     claimed = Claimed(1, "ada@example.com", "subscriber01", None, 1)
-    return composition.compose(announcement, settings), composition.recipient(announcement, claimed, settings)
+    return composition.compose(announcement, settings), composition.recipients(
+        Batch("batch0000001", announcement, (claimed,)), settings
+    )[0]
 
 
 @pytest.fixture
@@ -157,7 +159,7 @@ def document_mail(
     db.session.flush()
     announcement = Announcement(id=7, kind="document", subject_id=document.id, created_at=now)
     message = composition.compose(announcement, settings, to.customer_id is not None)
-    return message, composition.recipient(announcement, to, settings)
+    return message, composition.recipients(Batch("batch0000001", announcement, (to,)), settings)[0]
 
 
 SUBSCRIBER = Claimed(1, "ada@example.com", "subscriber01", None, 1)

@@ -27,7 +27,7 @@ def expand_all(now: datetime) -> None:
 def deliveries(kind: str = "incident_update") -> list[Delivery]:
     db.session.rollback()
     db.session.expire_all()
-    query = select(Delivery).join(Announcement).where(Announcement.kind == kind).order_by(Delivery.id)
+    query = select(Delivery).join(Delivery.announcement).where(Announcement.kind == kind).order_by(Delivery.id)
     return list(db.session.scalars(query))
 
 

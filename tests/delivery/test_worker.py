@@ -39,7 +39,7 @@ def work(worker: Worker, now: datetime) -> None:
 
 
 def states() -> list[str]:
-    query = select(Delivery.state).join(Announcement).where(Announcement.kind == "incident_update")
+    query = select(Delivery.state).join(Delivery.announcement).where(Announcement.kind == "incident_update")
     return sorted(db.session.scalars(query))
 
 

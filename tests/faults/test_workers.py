@@ -112,7 +112,7 @@ def until(true: Callable[[], bool], seconds: float = 90) -> None:
 def rows() -> list[Delivery]:
     db.session.rollback()
     db.session.expire_all()
-    query = select(Delivery).join(Announcement).where(Announcement.kind == "incident_update")
+    query = select(Delivery).join(Delivery.announcement).where(Announcement.kind == "incident_update")
     found = list(db.session.scalars(query))
     db.session.rollback()
     return found
@@ -120,7 +120,7 @@ def rows() -> list[Delivery]:
 
 def states() -> Counter[str]:
     db.session.rollback()
-    query = select(Delivery.state).join(Announcement).where(Announcement.kind == "incident_update")
+    query = select(Delivery.state).join(Delivery.announcement).where(Announcement.kind == "incident_update")
     found = Counter(db.session.scalars(query))
     db.session.rollback()
     return found
@@ -136,7 +136,7 @@ def assert_nothing_lost_and_every_second_copy_explained(server: MailServer) -> N
     db.session.rollback()
     query = (
         select(Delivery.address)
-        .join(Announcement)
+        .join(Delivery.announcement)
         .where(Announcement.kind == "incident_update", Delivery.was_unknown.is_(True))
     )
     explained = set(db.session.scalars(query))
