@@ -172,7 +172,7 @@ class Worker:
             if answer.down is not None:
                 self._stop_mail(answer.batch, answer.down, now)
                 continue
-            outbox.settle(self._owner, answer.receipts, now)
+            outbox.settle(self._owner, answer.receipts, now, answer.batch)
             self._watch_provider(answer.receipts, now)
         return bool(answers)
 

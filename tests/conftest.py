@@ -71,7 +71,23 @@ def migrated_postgresql(postgresql_server: str) -> str:
     return postgresql_server
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+# Views only call actions, which run on both databases in their own tests; but what strangers type, what is posted by
+# many at once and what the database answers when it is in trouble is tried on both here too.
+VIEWS_ON_BOTH = {"test_api_hostile", "test_hooks", "test_console", "test_health"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test that has a database on SQLite and on PostgreSQL, most of those of views on SQLite alone."""
+    chosen = any(mark.args[0] == "database_url" for mark in metafunc.definition.iter_markers("parametrize"))
+    if "database_url" not in metafunc.fixturenames or chosen:
+        return
+    _, room, name = ("." + metafunc.module.__name__).rsplit(".", 2)
+    kinds = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+    alone = room == "web" and name not in VIEWS_ON_BOTH
+    metafunc.parametrize("database_url", kinds[:1] if alone else kinds, indirect=True)
+
+
+@pytest.fixture
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A migrated database without rows, of each kind in turn."""
     if request.param == "sqlite":

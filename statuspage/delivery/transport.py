@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,7 @@ class Message:
     """What its recipients are handed over as, for a provider that reports on them later."""
 
 
-@dataclass(frozen=True)
-class Recipient:
+class Recipient(NamedTuple):
     """One address, and what its marks stand for."""
 
     delivery_id: int
@@ -61,8 +60,7 @@ class Outcome(StrEnum):
     """Its turn did not come: no attempt is counted."""
 
 
-@dataclass(frozen=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What became of one delivery."""
 
     delivery_id: int

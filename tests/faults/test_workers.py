@@ -44,6 +44,12 @@ worker.run(create_app())
 """
 
 
+def start_process(program: str, environ: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Run a program of this repository's Python."""
+    given = {**os.environ, "PYTHONPATH": str(ROOT), **environ}
+    return subprocess.Popen([sys.executable, "-c", program], env=given, cwd=ROOT)
+
+
 @pytest.fixture
 def sendgrid(tmp_path: Path) -> Iterator[MailServer]:
     with mailservers.running("sendgrid", tmp_path / "sendgrid") as server:
@@ -74,8 +80,7 @@ def workers() -> Iterator[Callable[[dict[str, str]], subprocess.Popen[bytes]]]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(environ: dict[str, str]) -> subprocess.Popen[bytes]:
-        given = {**os.environ, "PYTHONPATH": str(ROOT), "LEASE": "4", **environ}
-        started.append(subprocess.Popen([sys.executable, "-c", PROGRAM], env=given, cwd=ROOT))
+        started.append(start_process(PROGRAM, {"LEASE": "4", **environ}))
         return started[-1]
 
     yield start
