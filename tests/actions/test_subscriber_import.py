@@ -169,7 +169,7 @@ def test_confirmed_ones_are_told_at_once_and_the_others_are_asked(page: dict[str
         "bea@example.com": ("pending", ["Search"], ["incidents", "maintenance"]),
     }
     # Behind those who sign in: a file may hold 100,000.
-    assert asked() == [("bea@example.com", announcements.INCIDENT_LANE)]
+    assert asked() == [("bea@example.com", announcements.IMPORT_LANE)]
     ada = subscriber("Ada@example.com")
     assert (ada.source, ada.confirmed_at, ada.confirm_user_agent, ada.requested_at) == ("import", now, ORIGIN, now)
     assert subscriber("bea@example.com").confirmed_at is None

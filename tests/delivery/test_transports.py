@@ -93,7 +93,7 @@ def test_a_provider_is_chosen_by_the_settings(settings: Settings) -> None:
 @pytest.mark.parametrize("address", ["a\r\nBcc: x@example.com", "a@", "a@[", " .>)", "a@example.com, b@example.com"])
 def test_an_address_no_mail_can_be_made_for_stops_nobody_else(address: str, tmp_path: Path) -> None:
     good, bad = people("ada", "grace")
-    receipts = FileTransport(tmp_path, FROM).deliver(MESSAGE, [replace(bad, address=address), good])
+    receipts = FileTransport(tmp_path, FROM).deliver(MESSAGE, [bad._replace(address=address), good])
     assert [receipt.outcome for receipt in receipts] == [Outcome.REFUSED, Outcome.SUBMITTED]
     assert [file.name for file in tmp_path.iterdir()] == ["000000001.eml"]
 
