@@ -24,6 +24,8 @@ import certifi
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
+from statuspage.rules.vocabulary import RuleBroken
+
 CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 5.0, 10.0, 15.0
 # Of a whole answer, its head included.
 ANSWER_LIMIT = 65_536
@@ -94,6 +96,20 @@ def check_host(url: str, allow: Collection[str] = ()) -> None:
     It is checked again at each post: this only tells the giver early.
     """
     _resolve(_read(url, allow), allow, CONNECT_SECONDS)
+
+
+def refuse_private(url: str, allow: Collection[str] = ()) -> None:
+    """Refuse an address that leads into a private network, when it is given.
+
+    A name that nobody knows just now may be known when something is posted:
+    only then it counts. Raises RuleBroken on ``endpoint``.
+    """
+    try:
+        check_host(url, allow)
+    except Blocked as blocked:
+        raise RuleBroken({"endpoint": str(blocked)}) from None
+    except Unreachable:
+        return
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], allow: Collection[str] = ()) -> Answer:

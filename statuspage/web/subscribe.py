@@ -11,6 +11,7 @@ from statuspage import clock
 from statuspage.actions import subscriptions
 from statuspage.actions.people import Browser
 from statuspage.actions.subscriptions import SignUp
+from statuspage.delivery import guard
 from statuspage.links import Purpose, make_token, read_token
 from statuspage.models import Subscriber
 from statuspage.rules.subscriptions import Choice, mailbox_key
@@ -240,6 +241,8 @@ def _posted_sign_up(email: str) -> SignUp:
         errors |= broken.errors
     if errors:
         raise RuleBroken(errors)
+    if endpoint and method is not SubscriptionMethod.EMAIL:
+        guard.refuse_private(endpoint, _settings().guard_allow)
     return SignUp(email, choice, method, endpoint)
 
 

@@ -95,6 +95,18 @@ def test_the_short_form_of_the_front_page_asks_for_all_incidents_and_maintenance
     assert subscriptions.choice_of(subscribers()[0]) == Choice()
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.1.2.3", "169.254.169.254", "100.64.0.1"])
+def test_a_name_that_leads_into_a_private_network_is_refused(
+    anonymous: Visitor, names: dict[str, str], address: str
+) -> None:
+    names["inside.example.com"] = address
+    typed = FULL | {"email": "ada@example.com", "method": "webhook", "endpoint": "https://inside.example.com/hook"}
+    answer = anonymous.post_as_is("/subscribe", typed)
+    assert answer.status_code == 422
+    assert "https://inside.example.com/hook" in answer.text
+    assert subscribers() == []
+
+
 def test_a_webhook_is_signed_up_with_its_owners_address(anonymous: Visitor, settings: Settings) -> None:
     fields = FULL | {"email": "ada@example.com", "method": "webhook", "endpoint": f" {HOOK} "}
     assert anonymous.post_as_is("/subscribe", fields).status_code == 200

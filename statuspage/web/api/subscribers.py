@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, false, func, or_, select, true
 from statuspage import clock
 from statuspage.actions import customers, subscriber_admin, subscriptions
 from statuspage.db import db
+from statuspage.delivery import guard
 from statuspage.models import Customer, CustomerComponent, Subscriber, SubscriberComponent
 from statuspage.rules.subscriptions import Choice, parse_kinds
 from statuspage.rules.vocabulary import NotFound, RuleBroken, SubscriptionMethod, TokenScope
@@ -96,8 +97,9 @@ def create_subscriber(page_id: str) -> ResponseReturnValue:
     if is_vouched_for and not TokenScope(g.api_scope).allows(TokenScope.ADMIN):
         return refuse(403, "Only a key with the scope admin may say that somebody agreed to get mail.")
     settings: Settings = current_app.config["STATUSPAGE"]
-    secret_keys = settings.secret_keys
-    made = subscriber_admin.add(email, endpoint, choice, is_vouched_for, secret_keys, now)
+    if endpoint:
+        guard.refuse_private(endpoint, settings.guard_allow)
+    made = subscriber_admin.add(email, endpoint, choice, is_vouched_for, settings.secret_keys, now)
     return answer(_subscriber(made), 201)
 
 
