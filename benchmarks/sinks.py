@@ -59,6 +59,8 @@ class SendGridSink(Sink):
             return
         people = json.loads(self.unread[self.begin : self.missing])["personalizations"]
         assert len({to["email"] for each in people for to in each["to"]}) == len(people)
+        if not Sink.taken:
+            print("first", flush=True)
         Sink.taken += len(people)
         self.unread, self.missing = self.unread[self.missing :], 0
         self.answer(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
@@ -108,9 +110,14 @@ class Running:
         self.port = port
         self._process = process
 
+    def wait_for_first(self) -> None:
+        """Wait until it took the first mails (``sendgrid`` only)."""
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "first\n"
+
     def end(self) -> int:
         """End it; return how many mails it took."""
-        return int(self._process.communicate(timeout=10)[0])
+        return int(self._process.communicate(timeout=10)[0].split()[-1])
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from statuspage import clock
-from statuspage.actions.people import Browser
 from statuspage.db import db, transaction
 from statuspage.models import Announcement, AuditEntry, Delivery, Subscriber, Suppression
 from statuspage.rules.subscriptions import suppression_keys
@@ -18,7 +17,6 @@ from tests import builders
 from tests.web.programs import Program
 
 Make = Callable[[TokenScope], Program]
-BROWSER = Browser("192.0.2.1", "test")
 
 KEYS = """
 id skip_confirmation_notification mode email endpoint phone_number phone_country display_phone_number

@@ -1,0 +1,84 @@
+"""Two workers on PostgreSQL against one: the time to hand over the same mails.
+
+The provider is a sink that answers after 100 ms, as a real one does. Prints
+the seconds and the ratio beside its limit. Exit status 1 above it.
+"""
+
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+from sqlalchemy import func, select
+
+from benchmarks import crowds, sinks
+from statuspage.actions import audiences
+from statuspage.db import db
+from statuspage.delivery import announcements
+from statuspage.models import Delivery
+from statuspage.settings import Settings
+
+SUBSCRIBERS, ROUNDS, DELAY, LIMIT = 100_000, 3, 0.1, 0.6
+
+
+def main() -> int:
+    taken: dict[int, list[float]] = {1: [], 2: []}
+    with sinks.running("sendgrid", DELAY) as sink:
+        mail = {
+            "SENDGRID_API_KEY": "SG.x",
+            "SENDGRID_URL": f"http://127.0.0.1:{sink.port}",
+            "MAIL_FROM": "a@example.com",
+        }
+        with crowds.installation("postgresql", **mail) as app:
+            crowds.gather(SUBSCRIBERS)
+            incident_id = crowds.declare()
+            number = 0
+            for _ in range(ROUNDS):
+                for count, seconds in taken.items():
+                    crowds.tell(incident_id, number)
+                    number += 1
+                    while announcements.expand(audiences.audience, crowds.NOW):
+                        pass
+                    seconds.append(by_workers(count, app.config["STATUSPAGE"], mail))
+    ratio = statistics.median(two / one for one, two in zip(taken[1], taken[2], strict=True))
+    print(f"one worker : {statistics.median(taken[1]):6.2f} s for {SUBSCRIBERS:,} mails")
+    print(f"two workers: {statistics.median(taken[2]):6.2f} s")
+    print(f"ratio      : {ratio:6.2f}   limit {LIMIT}")
+    return 0 if ratio <= LIMIT else 1
+
+
+def by_workers(count: int, settings: Settings, mail: dict[str, str]) -> float:
+    """Return the seconds from the first mail settled to the last."""
+    environ = {
+        **os.environ, **mail,
+        "DATABASE_URL": settings.database_url.replace("+psycopg", ""), "DATA_DIR": str(settings.data_dir),
+        "SECRET_KEY": settings.secret_key, "PUBLIC_URL": settings.public_url, "PYTHONPATH": ":".join(sys.path),
+    }  # fmt: skip
+    # Stopped until all have started: Python's own start takes longer than the mails.
+    program = "import os, signal; from statuspage import worker; from statuspage.app import create_app; app = create_app(); os.kill(os.getpid(), signal.SIGSTOP); worker.run(app)"
+    workers = [subprocess.Popen([sys.executable, "-c", program], env=environ) for _ in range(count)]
+    try:
+        for worker in workers:
+            os.waitpid(worker.pid, os.WUNTRACED)
+        for worker in workers:
+            worker.send_signal(signal.SIGCONT)
+        began = time.perf_counter()
+        while waiting():
+            time.sleep(0.02)
+        return time.perf_counter() - began
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+
+
+def waiting() -> bool:
+    db.session.rollback()
+    unsent = Delivery.state.in_((Delivery.QUEUED, Delivery.LEASED, Delivery.UNKNOWN))
+    return bool(db.session.execute(select(func.count()).select_from(Delivery).where(unsent)).scalar_one())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
