@@ -66,6 +66,7 @@ def test_many_subscribers_are_expanded_in_chunks(
     incident_id: str, writer: str, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(announcements, "EXPANSION_CHUNK", 10)
+    monkeypatch.setattr(announcements, "UNHURRIED_CHUNKS", 1)
     rows = [
         {"id": new_id(), **identity(f"r{number}@example.com"), "state": "active", "requested_at": now}
         for number in range(35)
