@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import insert, select
 
-from statuspage.actions import components, csv_rows, subscriber_import, subscriptions
+from statuspage.actions import components, csv_rows, subscriber_import
 from statuspage.actions.people import Browser
 from statuspage.db import db, transaction
 from statuspage.delivery import announcements
@@ -173,7 +173,7 @@ def test_confirmed_ones_are_told_at_once_and_the_others_are_asked(page: dict[str
     ada = subscriber("Ada@example.com")
     assert (ada.source, ada.confirmed_at, ada.confirm_user_agent, ada.requested_at) == ("import", now, ORIGIN, now)
     assert subscriber("bea@example.com").confirmed_at is None
-    assert subscriptions.confirm(subscriber("bea@example.com").id, BROWSER, now)
+    assert builders.confirm(subscriber("bea@example.com").id, now)
     assert kept()["bea@example.com"] == ("active", ["Search"], ["incidents", "maintenance"])
 
 

@@ -322,9 +322,10 @@ def test_no_transaction_is_open_while_a_hook_is_waited_for(
         seen.append(db.session().in_transaction())
         return []
 
-    monkeypatch.setattr(posts.Posts, "collect", look)
     announce(room, now)
-    worker.tick(now)
+    with monkeypatch.context() as patch:
+        patch.setattr(posts.Posts, "collect", look)
+        worker.tick(now)
     assert seen
     assert not any(seen)
 

@@ -69,7 +69,7 @@ def known(app: Flask, started: datetime) -> dict[str, str]:
     return {
         "incident_id": incident_id, "promise_id": str(promise_id), "component_id": str(component_id), "account_id": by,
         "kind": "update", "step": "severity", "document": "post-mortem", "severity": "SEV1", "month": "2026-11",
-        "promise_kind": "first_update", "name": "x.eml", "drill_id": incident_id, "page_id": "nosuchthing0",
+        "promise_kind": "first_update", "name": "x.eml", "drill_id": incident_id, "page_id": "nosuchthing0", "announcement_id": "1",
     }  # fmt: skip
 
 
