@@ -98,7 +98,7 @@ def migrated_postgresql(postgresql_server: str) -> str:
 
 # Views only call actions, which run on both databases in their own tests; but what strangers type, what is posted by
 # many at once and what the database answers when it is in trouble is tried on both here too.
-VIEWS_ON_BOTH = {"test_api_hostile", "test_hooks", "test_console", "test_health"}
+VIEWS_ON_BOTH = {"test_api_hostile", "test_hooks"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

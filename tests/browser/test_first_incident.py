@@ -237,6 +237,8 @@ def _open_incident(page: Page) -> None:
     """Subscribe somebody, and tell of trouble with the checkout."""
     page.goto("/subscribe")
     page.get_by_label("Your e-mail address").fill(READER)
+    # Who is faster than a second is taken for a program.
+    page.wait_for_timeout(1_200)
     page.get_by_role("button", name="Get updates").click()
     page.get_by_role("heading", name="Please check your inbox").wait_for()
     page.goto("/console/mail/")

@@ -340,7 +340,7 @@ def test_a_hanging_hook_holds_back_neither_mail_nor_other_channels(
         announce(to, now)
     begun = time.monotonic()
     work(worker, now)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 12
     assert states() == ["leased", "queued", "submitted"]
     mails = select(Delivery.state).where(Delivery.lane == announcements.INCIDENT_LANE)
     assert db.session.scalars(mails).all() == ["submitted"]
