@@ -17,9 +17,15 @@ if TYPE_CHECKING:
 # Incident and component ids are letters and digits; months are 2026-11.
 _PUBLIC = re.compile(
     r"/|/history(?:/\d{4}-\d{2})?|/(?:incidents|components)/[0-9A-Za-z]{1,40}"
-    r"|/history\.(?:rss|atom)|/robots\.txt|/favicon\.svg|/assets/[0-9a-z.-]{1,80}"
+    r"|/history\.(?:rss|atom|ics)|/components/[0-9A-Za-z]{1,40}\.(?:rss|atom)|/feed\.json"
+    r"|/api/v2/[a-z/-]{1,60}\.json|/badge\.svg|/embed\.js"
+    r"|/robots\.txt|/favicon\.(?:svg|ico)|/\.well-known/security\.txt|/assets/[0-9a-z.-]{1,80}"
 )
-_PUBLIC_FOLDERS = ("/history/", "/incidents/", "/components/", "/assets/")
+_PUBLIC_FOLDERS = ("/history/", "/incidents/", "/components/", "/assets/", "/api/v2/", "/.well-known/")
+# Read by programs on other sites.
+_DATA = re.compile(r"/api/v2/.*|/feed\.json|/history\.(?:rss|atom|ics)|/components/.*\.(?:rss|atom)")
+# Answered by the application: it writes.
+_SIGN_UP = "/api/v2/subscribers.json"
 _HEALTH = ("/healthz", "/readyz")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 PATH_LIMIT = 2_000
@@ -67,8 +73,10 @@ class PublicSite:
             return _plain(start_response, "400 Bad Request", self._host_sentence)
         if len(path) > PATH_LIMIT:
             return _plain(start_response, "414 URI Too Long", b"This address is too long.\n")
+        if path.lower().startswith("/api/v2/"):
+            path = path.lower()
         public = _PUBLIC.fullmatch(path) is not None
-        if not public and not path.startswith(_PUBLIC_FOLDERS):
+        if path == _SIGN_UP or not (public or path.startswith(_PUBLIC_FOLDERS)):
             return self._application(environ, start_response)
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _plain(
@@ -77,7 +85,7 @@ class PublicSite:
         file = self._reader.get(path) if public else None
         if file is not None:
             return self._answer("200 OK", path, file, environ, start_response)
-        return self._missing(environ, start_response)
+        return self._missing(path, environ, start_response)
 
     def _answer(
         self, status: str, path: str, file: File, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -90,6 +98,8 @@ class PublicSite:
             ("Cache-Control", CACHE_ASSET if path.startswith("/assets/") else CACHE_PAGE),
             *self._headers,
         ]
+        if _DATA.fullmatch(path):
+            headers += [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", "ETag")]
         if _matches(environ.get("HTTP_IF_NONE_MATCH", ""), etag) and status.startswith("200"):
             start_response("304 Not Modified", headers)
             return []
@@ -100,11 +110,15 @@ class PublicSite:
         start_response(status, headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
-    def _missing(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def _missing(self, path: str, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if not self._reader.published:
             headers = [("Content-Type", "text/html; charset=utf-8"), ("Content-Length", str(len(_UNPUBLISHED)))]
             start_response("503 Service Unavailable", [*headers, ("Retry-After", "10"), ("Cache-Control", "no-store")])
             return [] if environ["REQUEST_METHOD"] == "HEAD" else [_UNPUBLISHED]
+        if path.startswith("/api/v2/"):
+            # As Statuspage answers there.
+            start_response("404 Not Found", [("Content-Length", "0"), ("Access-Control-Allow-Origin", "*")])
+            return []
         page = self._reader.get("/404")
         if page is None:
             return _plain(start_response, "404 Not Found", b"There is nothing here.\n")
