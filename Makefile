@@ -39,6 +39,8 @@ lock: ## re-make requirements*.txt from pyproject.toml (needs uv)
 	  --group pyproject.toml:build pyproject.toml -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --group pyproject.toml:build --group pyproject.toml:dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --group pyproject.toml:clients -o requirements-clients.txt
 
 services: $(VENV)/ready-dev
 	@$(BIN)/python tests/install_services.py
