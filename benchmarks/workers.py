@@ -11,13 +11,12 @@ import subprocess
 import sys
 import time
 
-from sqlalchemy import func, select
+from sqlalchemy import text
 
 from benchmarks import crowds, sinks
 from statuspage.actions import audiences
 from statuspage.db import db
 from statuspage.delivery import announcements
-from statuspage.models import Delivery
 from statuspage.settings import Settings
 
 SUBSCRIBERS, ROUNDS, DELAY, LIMIT = 100_000, 3, 0.1, 0.6
@@ -76,8 +75,9 @@ def by_workers(count: int, settings: Settings, mail: dict[str, str]) -> float:
 
 def waiting() -> bool:
     db.session.rollback()
-    unsent = Delivery.state.in_((Delivery.QUEUED, Delivery.LEASED, Delivery.UNKNOWN))
-    return bool(db.session.execute(select(func.count()).select_from(Delivery).where(unsent)).scalar_one())
+    # Each by its index: what looks on must not be what takes the time.
+    unsent = ("state IN ('queued', 'unknown')", "state = 'leased'")
+    return any(db.session.execute(text(f"SELECT 1 FROM deliveries WHERE {each} LIMIT 1")).first() for each in unsent)
 
 
 if __name__ == "__main__":

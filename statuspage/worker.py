@@ -1,5 +1,6 @@
 """The worker: keep the clocks, expand what was announced, deliver it, publish, show that it lives."""
 
+import gc
 import logging
 import os
 import secrets
@@ -312,6 +313,7 @@ def run(app: Flask) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    spare_collections()
     settings: Settings = app.config["STATUSPAGE"]
     worker = Worker(settings, transport_for(settings))
     steady, pause = clock.SteadyClock(), 0.0
@@ -321,6 +323,14 @@ def run(app: Flask) -> None:
         pause = min(pause, LONGEST_PAUSE_SECONDS)
     with app.app_context():
         worker.finish(clock.now())
+
+
+def spare_collections() -> None:
+    """Have Python look for garbage in circles less often: a batch of mails is thousands of objects, none in a circle.
+
+    With the usual threshold of 700 a sixth of the worker's time goes there.
+    """
+    gc.set_threshold(100_000, 20, 20)
 
 
 def _each_by_itself(

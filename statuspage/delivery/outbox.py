@@ -7,12 +7,14 @@ that went missing, ``cancelled`` when its recipient is gone, ``dead`` for good.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Row,
+    Select,
     UnaryExpression,
     and_,
     bindparam,
@@ -103,7 +105,7 @@ def claim(owner: str, limit: int, now: datetime) -> Batch | None:
     Deliveries whose recipient has gone since are cancelled here, at the last
     moment; the batch may be empty then.
     """
-    return _claim(MAIL_LANES, true(), owner, limit, now)
+    return _claim(MAIL_LANES, None, owner, limit, now)
 
 
 def claim_for_channel(owner: str, busy: Collection[str], now: datetime) -> Batch | None:
@@ -140,7 +142,9 @@ def _to_endpoint(busy: Collection[str], failing: bool) -> ColumnElement[bool]:
     )
 
 
-def _claim(lanes: Sequence[int], only: ColumnElement[bool], owner: str, limit: int, now: datetime) -> Batch | None:
+def _claim(
+    lanes: Sequence[int], only: ColumnElement[bool] | None, owner: str, limit: int, now: datetime
+) -> Batch | None:
     found = _look(lanes, only, now)
     if found is None:
         return None
@@ -150,28 +154,31 @@ def _claim(lanes: Sequence[int], only: ColumnElement[bool], owner: str, limit: i
         # Plus nothing: so the index of what is due is walked in its order up to the limit, instead of
         # sorting the whole announcement for every batch.
         due = and_(
-            _due(lane, only, now),
+            _is_due(lane, now),
+            true() if only is None else only,
             Delivery.announcement_id + 0 == announcement_id,
             # Customers' mail reads differently.
             Delivery.customer_id.is_(None) if customer_id is None else Delivery.customer_id.is_not(None),
         )
         batch = Batch(new_id(), announcement, ())
         if not _end_as_outdated(session, announcement, due, now):
-            taken = _lease(session, due, lane, batch.id, owner, limit, now)
-            gone = _cancel_gone(session, batch, now)
-            batch = Batch(batch.id, announcement, tuple(each for each in taken if each.id not in gone))
+            _lease(session, due, lane, batch.id, owner, limit, now)
+            batch = _take(session, batch, now)
         session.flush()
         session.expunge(announcement)
         return batch
 
 
-def _due(lane: int, only: ColumnElement[bool], now: datetime) -> ColumnElement[bool]:
-    # Written out, not bound: with parameters SQLite can't tell that the index of what is due will do,
-    # and would read every delivery ever made, each second.
-    waiting: BindParameter[Any] = bindparam(
-        "waiting", (Delivery.QUEUED, Delivery.UNKNOWN), expanding=True, literal_execute=True
-    )
-    return and_(Delivery.state.in_(waiting), Delivery.lane == lane, Delivery.not_before <= now, only)
+# Written out, not bound: with parameters SQLite can't tell that the index of what is due will do,
+# and would read every delivery ever made, each second.
+_IS_WAITING: ColumnElement[bool] = Delivery.state.in_(
+    [literal_column(f"'{state}'") for state in (Delivery.QUEUED, Delivery.UNKNOWN)]
+)
+_IS_LEASED: ColumnElement[bool] = Delivery.state == literal_column(f"'{Delivery.LEASED}'")
+
+
+def _is_due(lane: int, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
+    return and_(_IS_WAITING, Delivery.lane == lane, Delivery.not_before <= now)
 
 
 def _order(lane: int) -> UnaryExpression[int]:
@@ -180,32 +187,37 @@ def _order(lane: int) -> UnaryExpression[int]:
 
 
 def _first(
-    session: Session, lanes: Sequence[int], only: ColumnElement[bool], now: datetime
+    session: Session, lanes: Sequence[int], only: ColumnElement[bool] | None, now: datetime
 ) -> Row[int, int, str | None] | None:
     """Return announcement, lane and customer of what is due first."""
     for lane in lanes:
-        query = select(Delivery.announcement_id, Delivery.lane, Delivery.customer_id)
-        found = session.execute(query.where(_due(lane, only, now)).order_by(_order(lane)).limit(1)).first()
+        query = _first_of(lane) if only is None else _first_of(lane).where(only)
+        found = session.execute(query, {"now": now}).first()
         if found is not None:
             return found
     return None
 
 
-def _look(lanes: Sequence[int], only: ColumnElement[bool], now: datetime) -> Row[int, int, str | None] | None:
+@cache
+def _first_of(lane: int) -> Select[int, int, str | None]:
+    query = select(Delivery.announcement_id, Delivery.lane, Delivery.customer_id)
+    return query.where(_is_due(lane, bindparam("now"))).order_by(_order(lane)).limit(1)
+
+
+_LAPSED = select(Delivery.id).where(_IS_LEASED, Delivery.lease_until < bindparam("now")).limit(1)
+
+
+def _look(lanes: Sequence[int], only: ColumnElement[bool] | None, now: datetime) -> Row[int, int, str | None] | None:
     """Return what is due first, without the write lock: a worker with nothing to do disturbs nobody.
 
     What another worker takes meanwhile is not due any more when it is leased.
     """
     session = db.session()
     session.rollback()
-    lapsed = and_(_IS_LEASED, Delivery.lease_until < now)
-    if session.scalar(select(Delivery.id).where(lapsed).limit(1)) is not None:
+    if session.scalar(_LAPSED, {"now": now}) is not None:
         with transaction(now) as writing:
             _sweep(writing, now)
     return _first(session, lanes, only, now)
-
-
-_IS_LEASED: ColumnElement[bool] = Delivery.state == literal_column(f"'{Delivery.LEASED}'")
 
 
 def _end_as_outdated(session: Session, announcement: Announcement, due: ColumnElement[bool], now: datetime) -> bool:
@@ -238,49 +250,61 @@ def _is_overtaken(session: Session, announcement: Announcement, now: datetime) -
 
 def _lease(
     session: Session, due: ColumnElement[bool], lane: int, batch: str, owner: str, limit: int, now: datetime
-) -> list[Claimed]:
+) -> None:
     chosen = select(Delivery.id).where(due).order_by(_order(lane)).limit(limit).with_for_update(skip_locked=True)
-    made = chosen.cte("chosen")
-    leased = session.execute(
+    session.execute(
         update(Delivery)
-        .where(Delivery.id.in_(select(made.c.id)))
+        .where(Delivery.id.in_(select(chosen.cte("chosen").c.id)))
         .values(
             state=Delivery.LEASED,
             batch=batch,
             lease_owner=owner,
             lease_until=now + LEASE,
             attempts=Delivery.attempts + 1,
-        )
-        .returning(
-            Delivery.id, Delivery.address, Delivery.subscriber_id, Delivery.customer_id, Delivery.attempts
         ),
         **_NO_SYNC,
-    )  # fmt: skip
-    return [Claimed._make(row) for row in leased]
+    )
+
+
+def _take(session: Session, batch: Batch, now: datetime) -> Batch:
+    """Return the batch with what it holds; cancel what the recipient does not want any more, or must not get."""
+    rows = session.execute(_in_batch(batch.announcement.audience, batch.announcement.kind), {"batch": batch.id}).all()
+    if not all(row[5] for row in rows):
+        session.execute(
+            update(Delivery)
+            .where(Delivery.batch == batch.id, Delivery.id.in_([row[0] for row in rows if not row[5]]))
+            .values(state=Delivery.CANCELLED, settled_at=now, lease_until=None, attempts=Delivery.attempts - 1),
+            **_NO_SYNC,
+        )
+    # This runs a million times for one update.
+    return Batch(batch.id, batch.announcement, tuple([Claimed._make(row[:5]) for row in rows if row[5]]))
+
+
+# Kept, for building a query takes longer than asking it.
+@cache
+def _in_batch(audience: str, kind: str) -> Select[int, str, str | None, str | None, int, bool]:
+    """Return the query of what a batch holds, and whether its recipient wants it."""
+    return select(
+        Delivery.id,
+        Delivery.address,
+        Delivery.subscriber_id,
+        Delivery.customer_id,
+        Delivery.attempts,
+        _is_wanted(audience, kind),
+    ).where(Delivery.batch == bindparam("batch"), _IS_LEASED)
 
 
 # Nothing of these rows is held in the session.
 _NO_SYNC: dict[str, Any] = {"execution_options": {"synchronize_session": False}}
 
 
-def _cancel_gone(session: Session, batch: Batch, now: datetime) -> set[int]:
-    """Cancel what the recipient does not want any more, or must not get; return the ids."""
-    unwanted = (
-        update(Delivery)
-        .where(Delivery.batch == batch.id, _IS_LEASED, not_(_is_wanted(batch.announcement)))
-        .values(state=Delivery.CANCELLED, settled_at=now, lease_until=None, attempts=Delivery.attempts - 1)
-        .returning(Delivery.id)
-    )
-    return set(session.scalars(unwanted, **_NO_SYNC))
-
-
-def _is_wanted(announcement: Announcement) -> ColumnElement[bool]:
-    if announcement.audience == "channel":
+def _is_wanted(audience: str, kind: str) -> ColumnElement[bool]:
+    if audience == "channel":
         return exists().where(Channel.id == Delivery.address, Channel.removed_at.is_(None))
-    if announcement.audience == "address":
+    if audience == "address":
         # Mail to one person of the team has no subscriber; of those who have one, it is about their subscription.
         needed = Subscriber.state == Subscriber.PENDING
-        if announcement.kind != "confirm_subscription":
+        if kind != "confirm_subscription":
             needed = Subscriber.state != Subscriber.ERASED
         complained = _is_suppressed(Subscriber, Suppression.reason == Suppression.COMPLAINT)
         to_subscriber = exists().where(Subscriber.id == Delivery.subscriber_id, needed, not_(complained))
@@ -319,10 +343,10 @@ def settle(owner: str, receipts: Sequence[Receipt], now: datetime, batch: Batch 
 
 def _mark_submitted(session: Session, which: ColumnElement[bool], now: datetime) -> int:
     # In the order in which the provider's events take them: so that none waits for the other in a circle.
-    mine = select(Delivery.id).where(which).order_by(Delivery.id).with_for_update().cte("mine")
+    mine = select(Delivery.id).where(which).order_by(Delivery.id).with_for_update()
     done = session.execute(
         update(Delivery)
-        .where(Delivery.id.in_(select(mine.c.id)))
+        .where(Delivery.id.in_(mine))
         .values(state=Delivery.SUBMITTED, settled_at=now, lease_until=None, error=""),
         **_NO_SYNC,
     )

@@ -159,17 +159,17 @@ class _Personalization:
             made["substitutions"] = places
         if marked:
             made["headers"] = {name: Recipient(0, "", places).fill(value) for name, value in marked.items()}
-        self._parts = _PLACE.split(json.dumps(made, ensure_ascii=False))
-        self._wanted = [(at, int(self._parts[at])) for at in range(1, len(self._parts), 2)]
+        parts = _PLACE.split(json.dumps(made, ensure_ascii=False, separators=(",", ":")).replace("%", "%%"))
+        self._template = "%s".join(parts[::2])
+        self._order = [int(number) for number in parts[1::2]]
 
     def fill(self, recipient: Recipient) -> str:
         """Return the text for this recipient."""
-        values = [_escape(recipient.address), str(recipient.delivery_id)]
-        values += [_escape(recipient.substitutions[mark]) for mark in self._marks]
-        parts = self._parts[:]
-        for at, number in self._wanted:
-            parts[at] = values[number]
-        return "".join(parts)
+        number, address, substitutions = recipient
+        values: Sequence[str] = [address, str(number), *map(substitutions.__getitem__, self._marks)]
+        if not _is_plain("".join(values)):
+            values = [_escape(value) for value in values]
+        return self._template % tuple(map(values.__getitem__, self._order))
 
 
 # Characters for private use: neither addresses nor headers of ours have any.
@@ -180,10 +180,14 @@ def _place(number: int) -> str:
     return f"\ue000{number}\ue000"
 
 
+def _is_plain(text: str) -> bool:
+    """Whether a JSON string says it as it is."""
+    return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
+
+
 def _escape(text: str) -> str:
     """Return what stands between the quotation marks of a JSON string."""
-    is_plain = text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
-    return text if is_plain else json.dumps(text)[1:-1]
+    return json.dumps(text)[1:-1]
 
 
 def _judge(status: int, headers: Mapping[str, str], body: bytes) -> Receipt:

@@ -128,7 +128,7 @@ def test_looking_for_notes_does_not_read_what_was_delivered_long_ago(channel_id:
         )
         assert "USING INDEX ix_deliveries_" in plan, statement
         assert "TEMP B-TREE" not in plan, statement
-    assert len(asked) == 3
+    assert len(asked) == 4
 
 
 def test_what_waits_for_a_removed_channel_is_cancelled(writer: str, channel_id: str, now: datetime) -> None:
