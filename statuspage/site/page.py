@@ -107,6 +107,8 @@ class Entry:
     components: tuple[PublicComponent, ...]
     """Empty in lists and feeds."""
     post_mortem: Markup
+    changed_at: datetime | None = None
+    """When anything readers see of it was last changed, corrections too; None in lists."""
 
     @property
     def path(self) -> str:
@@ -195,17 +197,29 @@ def load_component(component_id: str) -> tuple[PublicComponent, tuple[Entry, ...
     return _component(component, component_id in _overlaid()), tuple(entries[:COMPONENT_ENTRIES])
 
 
-def load_latest(count: int) -> tuple[Entry, ...]:
-    """Return the incidents and maintenances with the newest messages, newest first."""
-    query = select(Incident).where(PUBLISHED).order_by(Incident.last_posted_at.desc()).limit(count)
-    incidents = _incidents(query, with_components=False)
-    maintenances = _maintenances(
-        select(Maintenance)
-        .where(Maintenance.last_posted_at.is_not(None))
-        .order_by(Maintenance.last_posted_at.desc())
-        .limit(count)
+def load_latest(count: int, component_id: str = "") -> tuple[Entry, ...]:
+    """Return the incidents and maintenances with the newest messages, newest first: of all or of one component."""
+    incidents = select(Incident).where(PUBLISHED)
+    windows = select(Maintenance).where(Maintenance.last_posted_at.is_not(None))
+    if component_id:
+        incidents = incidents.join(IncidentComponent).where(IncidentComponent.component_id == component_id)
+        windows = windows.join(MaintenanceComponent).where(MaintenanceComponent.component_id == component_id)
+    found = (
+        *_incidents(incidents.order_by(Incident.last_posted_at.desc()).limit(count), with_components=False),
+        *_maintenances(windows.order_by(Maintenance.last_posted_at.desc()).limit(count)),
     )
-    return _newest_first((*incidents, *maintenances))[:count]
+    return _newest_first(found)[:count]
+
+
+def load_windows(count: int) -> tuple[Entry, ...]:
+    """Return the maintenance windows that begin last, those to come first."""
+    return _maintenances(select(Maintenance).order_by(Maintenance.scheduled_for.desc(), Maintenance.id).limit(count))
+
+
+def load_component_name(component_id: str) -> str | None:
+    """Return what a component is called; None if it is not on the page."""
+    query = select(Component.name).where(Component.id == component_id, Component.archived_at.is_(None))
+    return db.session.scalar(query)
 
 
 def entries_between(first: datetime, end: datetime) -> tuple[Entry, ...]:
@@ -371,6 +385,10 @@ def _from_incident(incident: Incident, *, with_components: bool) -> Entry:
         components=tuple(_affected(each) for each in incident.components) if with_components else (),
         # Few incidents have one, and Markdown is slow for a list of hundreds.
         post_mortem=Markup(prose.to_html(incident.post_mortem)) if incident.post_mortem else Markup(),  # noqa: S704  (cleaned by prose)
+        changed_at=_latest(
+            incident.post_mortem_published_at,
+            *(at for each in incident.updates for at in (each.posted_at, each.edited_at)),
+        ),
     )
 
 
@@ -389,7 +407,12 @@ def _from_maintenance(maintenance: Maintenance) -> Entry:
         updates=_updates(maintenance.updates),
         components=tuple(_component(each.component) for each in maintenance.components),
         post_mortem=Markup(),
+        changed_at=_latest(maintenance.updated_at, maintenance.last_posted_at),
     )
+
+
+def _latest(*instants: datetime | None) -> datetime | None:
+    return max((instant for instant in instants if instant is not None), default=None)
 
 
 def _updates(updates: Sequence[Update | MaintenanceUpdate]) -> tuple[PublicUpdate, ...]:
