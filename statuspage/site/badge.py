@@ -46,7 +46,7 @@ def badge(frame: Frame, front: Front, now: datetime) -> bytes:
 
 def describe(frame: Frame, front: Front, now: datetime) -> Badge:
     """Say how things are, and when readers hear more."""
-    name = clean(frame.name)
+    name = " ".join(clean(frame.name).split())
     name = name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"
     words, state = PAGE_STATE_WORDS[front.state], str(front.state)
     running = any(window.label in _RUNNING for window in front.maintenances)

@@ -211,7 +211,7 @@ def _generator(feed: Feed, suffix: str) -> FeedGenerator:
         entry = made.add_entry(order="append")
         entry.id(item.url)
         entry.guid(item.url, permalink=True)
-        entry.link(href=item.url, rel="alternate", type="text/html")
+        entry.link(href=item.url)
         entry.title(item.title)
         entry.content(item.html, type="html")
         entry.category([{"term": item.kind}, {"term": item.stage}])
