@@ -47,7 +47,7 @@
   const words = make("div");
   words.className = "words";
   words.setAttribute("role", "status");
-  const button = make("button", "×");
+  const button = make("button", "\u00d7");
   button.type = "button";
   button.setAttribute("aria-label", "Close this notice");
   banner.append(words, button);
