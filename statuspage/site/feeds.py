@@ -24,6 +24,8 @@ from statuspage.site.page import Entry, Frame, PublicUpdate
 
 # Statuspage's feeds hold 25; fifty incidents in an hour must not push one out unseen.
 ITEMS = 50
+# Of one component, where less happens, and which an update may have to write many of.
+COMPONENT_ITEMS = 25
 KINDS = {"incident": "Incident", "maintenance": "Maintenance"}
 # What XML 1.0 can't hold (section 2.2), should an import have brought it.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -54,7 +54,9 @@ class Site:
             name = page.load_component_name(component_id)
             stylesheet = _asset_path("css", "feed")
             self._feeds[component_id] = (
-                feeds.Feed(self.frame, page.load_latest(feeds.ITEMS, component_id), stylesheet, component_id, name)
+                feeds.Feed(
+                    self.frame, page.load_latest(feeds.COMPONENT_ITEMS, component_id), stylesheet, component_id, name
+                )
                 if name is not None
                 else None
             )
