@@ -1,29 +1,122 @@
-"""RSS and Atom: one item for each incident, which moves up with every update."""
+"""RSS, Atom and JSON Feed: one item for each incident, which moves up with every update.
 
+Why ids and dates are as they are: docs/decisions/0011-feeds.md.
+"""
+
+import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+from functools import cached_property
+from typing import Any
 from urllib.parse import urlsplit
 
+from feedgen.ext.base import BaseEntryExtension
 from feedgen.feed import FeedGenerator
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from statuspage.rendering import machine_instant
 from statuspage.rules.times import instant_in_words
+from statuspage.rules.vocabulary import LABELS, MaintenanceStage
 from statuspage.site.page import Entry, Frame, PublicUpdate
 
-# Statuspage's feeds hold 25; fifty updates in an hour must not push one out unseen.
+# Statuspage's feeds hold 25; fifty incidents in an hour must not push one out unseen.
 ITEMS = 50
+# Of one component, where less happens, and which an update may have to write many of.
+COMPONENT_ITEMS = 25
+KINDS = {"incident": "Incident", "maintenance": "Maintenance"}
 # What XML 1.0 can't hold (section 2.2), should an import have brought it.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def rss(frame: Frame, entries: Sequence[Entry]) -> bytes:
+@dataclass(frozen=True)
+class Item:
+    """What every format says of an incident or maintenance."""
+
+    url: str
+    """Its permanent address, and its id for ever."""
+    title: str
+    html: str
+    kind: str
+    stage: str
+    posted_at: datetime
+    """When its latest message was posted."""
+    changed_at: datetime
+    """The same, or when a word of it was corrected since."""
+    planned_until: datetime | None
+    """When maintenance that is still to come will end."""
+
+
+@dataclass(frozen=True)
+class Feed:
+    """The page's feed, or that of one component."""
+
+    frame: Frame
+    entries: Sequence[Entry]
+    stylesheet: str
+    """Path of what makes the XML readable for somebody who opens it in a browser."""
+    component_id: str = ""
+    component_name: str = ""
+
+    @property
+    def path(self) -> str:
+        """Its address, without the suffix that names the format."""
+        return f"/components/{self.component_id}" if self.component_id else "/history"
+
+    @property
+    def home(self) -> str:
+        """The page for people with the same content."""
+        return self.frame.public_url + (self.path if self.component_id else "/")
+
+    @property
+    def title(self) -> str:
+        """What it is called in a reader's list."""
+        name = clean(f"{self.frame.name} status")
+        return f"{name}: {clean(self.component_name)}" if self.component_id else f"{name}: incident history"
+
+    @property
+    def description(self) -> str:
+        """What it holds."""
+        about = f"{self.component_name} of {self.frame.name}" if self.component_id else self.frame.name
+        return clean(f"Incidents and maintenance of {about}")
+
+    @cached_property
+    def items(self) -> tuple[Item, ...]:
+        """Its items, newest message first."""
+        return tuple(_item(self.frame, entry) for entry in self.entries)
+
+    @property
+    def changed_at(self) -> datetime:
+        """When anything in it was last changed."""
+        return max((item.changed_at for item in self.items), default=_whole(self.frame.created_at))
+
+
+def rss(feed: Feed) -> bytes:
     """Return the feed as RSS 2.0."""
-    return bytes(_feed(frame, entries, "/history.rss").rss_str(pretty=True))
+    return _styled(_generator(feed, ".rss").rss_str(pretty=True), feed.stylesheet)
 
 
-def atom(frame: Frame, entries: Sequence[Entry]) -> bytes:
+def atom(feed: Feed) -> bytes:
     """Return the feed as Atom (RFC 4287)."""
-    return bytes(_feed(frame, entries, "/history.atom").atom_str(pretty=True))
+    return _styled(_generator(feed, ".atom").atom_str(pretty=True), feed.stylesheet)
+
+
+def json_feed(feed: Feed) -> bytes:
+    """Return the feed as JSON Feed 1.1."""
+    shown = {
+        "version": "https://jsonfeed.org/version/1.1",
+        "title": feed.title,
+        "home_page_url": feed.home,
+        "feed_url": f"{feed.frame.public_url}/feed.json",
+        "description": feed.description,
+        "favicon": f"{feed.frame.public_url}/favicon.ico",
+        "authors": [{"name": clean(feed.frame.name), "url": feed.home}],
+        "language": "en",
+        "items": [_json_item(item) for item in feed.items],
+    }
+    return json.dumps(shown, ensure_ascii=False, indent=1).encode()
 
 
 def item_html(updates: Sequence[PublicUpdate], entry: Entry | None = None) -> Markup:
@@ -31,21 +124,26 @@ def item_html(updates: Sequence[PublicUpdate], entry: Entry | None = None) -> Ma
 
     The first ``<strong>`` of an update is its state, as readers of Statuspage's feeds expect.
     """
-    promise = Markup()
-    if entry is not None and entry.next_update_by is not None:
-        promise = Markup("<p>Next update by {}.</p>\n").format(instant_in_words(entry.next_update_by))
-    window = Markup()
+    # Put together as text: Markup's own formatting takes ten times as long, and there are hundreds of updates.
+    parts = []
     if entry is not None and entry.kind == "maintenance" and entry.is_open and entry.ended_at is not None:
-        window = Markup("<p>Planned from {} to {}.</p>\n").format(
-            instant_in_words(entry.started_at), instant_in_words(entry.ended_at)
-        )
-    parts = (
-        Markup("<p><small>{}</small><br><strong>{}</strong></p>\n{}").format(
-            _posted_in_words(update), update.label, update.html
-        )
+        begins, ends = instant_in_words(entry.started_at), instant_in_words(entry.ended_at)
+        parts.append(f"<p>Planned from {begins} to {ends}.</p>")
+    if entry is not None and entry.post_mortem:
+        parts.append(f"<p><strong>What we learned</strong></p>\n{entry.post_mortem}")
+    parts += [
+        f"<p><small>{_posted_in_words(update)}</small><br><strong>{escape(update.label)}</strong></p>\n{update.html}"
         for update in updates
-    )
-    return window + Markup("\n").join(parts) + (Markup("\n") + promise if promise else Markup())
+    ]
+    if entry is not None and entry.next_update_by is not None:
+        parts.append(f"<p>Next update by {instant_in_words(entry.next_update_by)}.</p>\n")
+    # Bodies were cleaned when they were written; everything else is ours or escaped.
+    return Markup("\n".join(parts))  # noqa: S704
+
+
+def clean(text: str) -> str:
+    """Return the text without the characters that neither XML nor calendars can hold."""
+    return _NOT_XML.sub("", str(text))
 
 
 def _posted_in_words(update: PublicUpdate) -> str:
@@ -53,29 +151,80 @@ def _posted_in_words(update: PublicUpdate) -> str:
     return f"{posted}, edited at {instant_in_words(update.edited_at)}" if update.edited_at else posted
 
 
-def _feed(frame: Frame, entries: Sequence[Entry], path: str) -> FeedGenerator:
-    feed = FeedGenerator()
-    feed.id(f"tag:{urlsplit(frame.public_url).hostname},2005:/history")
-    feed.title(_xml(f"{frame.name} status: incident history"))
-    feed.subtitle(_xml(f"Incidents and maintenance of {frame.name}"))
-    feed.author(name=_xml(frame.name))
-    feed.language("en")
+def _item(frame: Frame, entry: Entry) -> Item:
+    is_to_come = entry.kind == "maintenance" and entry.label == LABELS[MaintenanceStage.SCHEDULED]
+    return Item(
+        url=frame.public_url + entry.path,
+        # An item must have a title; nothing else of an incident is sure to be left of a title of control characters.
+        title=clean(entry.title).strip() or entry.id,
+        html=clean(item_html(entry.updates, entry)),
+        kind=KINDS[entry.kind],
+        stage=entry.label,
+        posted_at=_whole(entry.last_posted_at),
+        changed_at=_whole(max(entry.last_posted_at, entry.changed_at or entry.last_posted_at)),
+        planned_until=entry.ended_at if is_to_come else None,
+    )
+
+
+def _whole(instant: datetime) -> datetime:
+    return instant.replace(microsecond=0)
+
+
+def _json_item(item: Item) -> dict[str, object]:
+    return {
+        "id": item.url,
+        "url": item.url,
+        "title": item.title,
+        "content_html": item.html,
+        "date_published": machine_instant(item.posted_at),
+        "date_modified": machine_instant(item.changed_at),
+        "tags": [item.kind, item.stage],
+    }
+
+
+class _PlannedEnd(BaseEntryExtension):  # type: ignore[misc]
+    """Statuspage's element for the end of maintenance to come, which programs read from its RSS."""
+
+    end: datetime
+
+    def extend_rss(self, entry: Any) -> Any:
+        element = entry.makeelement("maintenanceEndDate", {})
+        element.text = format_datetime(self.end)
+        entry.append(element)
+        return entry
+
+
+def _generator(feed: Feed, suffix: str) -> FeedGenerator:
+    made = FeedGenerator()
+    made.id(f"tag:{urlsplit(feed.frame.public_url).hostname},2005:{feed.path}")
+    made.title(feed.title)
+    made.subtitle(feed.description)
+    made.author(name=clean(feed.frame.name).strip() or "Status")
+    made.language("en")
     # feedgen takes the last one for RSS's own <link>: the page.
-    feed.link(href=frame.public_url + path, rel="self")
-    feed.link(href=frame.public_url + "/", rel="alternate")
+    made.link(href=f"{feed.frame.public_url}{feed.path}{suffix}", rel="self", type=_MEDIA_TYPES[suffix])
+    made.link(href=feed.home, rel="alternate", type="text/html")
     # feedgen's default is now, which would change the file without a change.
-    feed.updated(max((entry.last_posted_at for entry in entries), default=frame.created_at))
-    for entry in entries:
-        item = feed.add_entry(order="append")
-        item.id(frame.public_url + entry.path)
-        item.guid(frame.public_url + entry.path, permalink=True)
-        item.link(href=frame.public_url + entry.path)
-        item.title(_xml(entry.title))
-        item.content(_xml(item_html(entry.updates, entry)), type="html")
-        item.published(entry.last_posted_at)
-        item.updated(entry.last_posted_at)
-    return feed
+    made.updated(feed.changed_at)
+    for item in feed.items:
+        entry = made.add_entry(order="append")
+        entry.id(item.url)
+        entry.guid(item.url, permalink=True)
+        entry.link(href=item.url)
+        entry.title(item.title)
+        entry.content(item.html, type="html")
+        entry.category([{"term": item.kind}, {"term": item.stage}])
+        entry.published(item.posted_at)
+        entry.updated(item.changed_at)
+        if item.planned_until is not None:
+            entry.register_extension("planned", _PlannedEnd, atom=False)
+            entry.planned.end = item.planned_until
+    return made
 
 
-def _xml(text: str) -> str:
-    return _NOT_XML.sub("", str(text))
+_MEDIA_TYPES = {".rss": "application/rss+xml", ".atom": "application/atom+xml"}
+
+
+def _styled(xml: bytes, stylesheet: str) -> bytes:
+    declaration, _, rest = xml.partition(b"\n")
+    return declaration + f'\n<?xml-stylesheet type="text/css" href="{stylesheet}"?>\n'.encode() + rest

@@ -107,6 +107,8 @@ class Entry:
     components: tuple[PublicComponent, ...]
     """Empty in lists and feeds."""
     post_mortem: Markup
+    changed_at: datetime | None = None
+    """When anything readers see of it was last changed, corrections too; None in lists."""
 
     @property
     def path(self) -> str:
@@ -195,17 +197,29 @@ def load_component(component_id: str) -> tuple[PublicComponent, tuple[Entry, ...
     return _component(component, component_id in _overlaid()), tuple(entries[:COMPONENT_ENTRIES])
 
 
-def load_latest(count: int) -> tuple[Entry, ...]:
-    """Return the incidents and maintenances with the newest messages, newest first."""
-    query = select(Incident).where(PUBLISHED).order_by(Incident.last_posted_at.desc()).limit(count)
-    incidents = _incidents(query, with_components=False)
-    maintenances = _maintenances(
-        select(Maintenance)
-        .where(Maintenance.last_posted_at.is_not(None))
-        .order_by(Maintenance.last_posted_at.desc())
-        .limit(count)
+def load_latest(count: int, component_id: str = "") -> tuple[Entry, ...]:
+    """Return the incidents and maintenances with the newest messages, newest first: of all or of one component."""
+    incidents = select(Incident).where(PUBLISHED)
+    windows = select(Maintenance).where(Maintenance.last_posted_at.is_not(None))
+    if component_id:
+        incidents = incidents.join(IncidentComponent).where(IncidentComponent.component_id == component_id)
+        windows = windows.join(MaintenanceComponent).where(MaintenanceComponent.component_id == component_id)
+    found = (
+        *_incidents_with_updates(incidents.order_by(Incident.last_posted_at.desc()).limit(count)),
+        *_maintenances(windows.order_by(Maintenance.last_posted_at.desc()).limit(count)),
     )
-    return _newest_first((*incidents, *maintenances))[:count]
+    return _newest_first(found)[:count]
+
+
+def load_windows(count: int) -> tuple[Entry, ...]:
+    """Return the maintenance windows that begin last, those to come first."""
+    return _maintenances(select(Maintenance).order_by(Maintenance.scheduled_for.desc(), Maintenance.id).limit(count))
+
+
+def load_component_name(component_id: str) -> str | None:
+    """Return what a component is called; None if it is not on the page."""
+    query = select(Component.name).where(Component.id == component_id, Component.archived_at.is_(None))
+    return db.session.scalar(query)
 
 
 def entries_between(first: datetime, end: datetime) -> tuple[Entry, ...]:
@@ -255,12 +269,36 @@ def load_months(frame: Frame, now: datetime) -> list[date]:
     return [next_month(first, count - index) for index in range(count + 1)]
 
 
-def _incidents(query: Select[Incident], *, with_components: bool = True) -> tuple[Entry, ...]:
-    options = [selectinload(Incident.updates)]
-    if with_components:
-        options.append(selectinload(Incident.components))
+def _incidents(query: Select[Incident]) -> tuple[Entry, ...]:
+    options = (selectinload(Incident.updates), selectinload(Incident.components))
     found = db.session.scalars(query.options(*options).execution_options(populate_existing=True)).unique()
-    return tuple(_from_incident(incident, with_components=with_components) for incident in found)
+    return tuple(_from_incident(incident) for incident in found)
+
+
+def _incidents_with_updates(query: Select[Incident]) -> list[Entry]:
+    """List incidents with all their updates, as feeds need them: as plain columns, which take a third of the time."""
+    rows = db.session.execute(query.with_only_columns(*_INCIDENT_COLUMNS)).all()
+    said: dict[str, list[Any]] = {row.id: [] for row in rows}
+    for update in db.session.execute(_UPDATE_COLUMNS.where(Update.incident_id.in_(said))):
+        said[update.incident_id].append(update)
+    return [_in_full(row, row.stage is not Stage.RESOLVED, said[row.id], ()) for row in rows]
+
+
+_INCIDENT_COLUMNS = (
+    Incident.id,
+    Incident.title,
+    Incident.stage,
+    Incident.impact,
+    Incident.started_at,
+    Incident.resolved_at,
+    Incident.next_update_by,
+    Incident.last_posted_at,
+    Incident.post_mortem,
+    Incident.post_mortem_published_at,
+)
+_UPDATE_COLUMNS = select(
+    Update.incident_id, Update.stage, Update.body_html, Update.posted_at, Update.edited_at
+).order_by(Update.sequence.desc())
 
 
 def _maintenances(query: Select[Maintenance]) -> tuple[Entry, ...]:
@@ -355,22 +393,31 @@ def _newest(row: Any) -> tuple[PublicUpdate, ...]:
     return (PublicUpdate(row.said.value, LABELS[row.said], Markup(row.body_html), row.posted_at),)  # noqa: S704
 
 
-def _from_incident(incident: Incident, *, with_components: bool) -> Entry:
+def _from_incident(incident: Incident) -> Entry:
+    components = tuple(_affected(each) for each in incident.components)
+    return _in_full(incident, incident.is_open, incident.updates, components)
+
+
+def _in_full(incident: Any, is_open: bool, updates: Sequence[Any], components: tuple[PublicComponent, ...]) -> Entry:
+    """Make an entry of an incident or of a row with its columns."""
     return Entry(
         kind="incident",
         id=incident.id,
         title=incident.title,
         label=LABELS[incident.stage],
-        is_open=incident.is_open,
+        is_open=is_open,
         impact=incident.impact,
         started_at=incident.started_at,
         ended_at=incident.resolved_at,
-        next_update_by=incident.next_update_by if incident.is_open else None,
+        next_update_by=incident.next_update_by if is_open else None,
         last_posted_at=incident.last_posted_at or incident.started_at,
-        updates=_updates(incident.updates),
-        components=tuple(_affected(each) for each in incident.components) if with_components else (),
+        updates=_updates(updates),
+        components=components,
         # Few incidents have one, and Markdown is slow for a list of hundreds.
         post_mortem=Markup(prose.to_html(incident.post_mortem)) if incident.post_mortem else Markup(),  # noqa: S704  (cleaned by prose)
+        changed_at=_latest(
+            incident.post_mortem_published_at, *(at for each in updates for at in (each.posted_at, each.edited_at))
+        ),
     )
 
 
@@ -389,10 +436,15 @@ def _from_maintenance(maintenance: Maintenance) -> Entry:
         updates=_updates(maintenance.updates),
         components=tuple(_component(each.component) for each in maintenance.components),
         post_mortem=Markup(),
+        changed_at=_latest(maintenance.updated_at, maintenance.last_posted_at),
     )
 
 
-def _updates(updates: Sequence[Update | MaintenanceUpdate]) -> tuple[PublicUpdate, ...]:
+def _latest(*instants: datetime | None) -> datetime | None:
+    return max((instant for instant in instants if instant is not None), default=None)
+
+
+def _updates(updates: Sequence[Any]) -> tuple[PublicUpdate, ...]:
     """Newest first, as they come; one that did not change the stage is called "Update"."""
     earlier = [update.stage for update in updates[1:]]
     return tuple(
@@ -402,7 +454,8 @@ def _updates(updates: Sequence[Update | MaintenanceUpdate]) -> tuple[PublicUpdat
             # Cleaned when the message was written.
             html=Markup(update.body_html),  # noqa: S704
             posted_at=update.posted_at,
-            edited_at=update.edited_at if isinstance(update, Update) else None,
+            # Messages of maintenance have no such column.
+            edited_at=getattr(update, "edited_at", None),
         )
         for update, before in itertools.zip_longest(updates, earlier)
     )

@@ -16,15 +16,16 @@ from statuspage.rendering import TEMPLATES, environment, machine_instant
 from statuspage.rules.times import next_month, require_utc
 from statuspage.rules.vocabulary import LABELS, PAGE_STATE_WORDS
 from statuspage.settings import Settings
-from statuspage.site import feeds, page, snapshot
+from statuspage.site import badge, calendar, contact, feeds, page, snapshot
 from statuspage.site.page import Frame
 
 STATIC = TEMPLATES.parent / "static"
 PATIENCE_SECONDS = 2.0
 FRONT_AGE = timedelta(minutes=5)
-FEEDS = ("/history.rss", "/history.atom")
+FEEDS = ("/history.rss", "/history.atom", "/feed.json")
+CALENDAR = "/history.ics"
 # What a change of one incident can touch besides its own pages.
-FRONT = ("/", "/history", "/favicon.svg", *FEEDS)
+FRONT = ("/", "/history", "/favicon.svg", "/favicon.ico", "/badge.svg", *FEEDS)
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,33 @@ class Site:
 
     frame: Frame
     now: datetime
+    mail_from: str = ""
     _months: dict[date, tuple[page.Entry, ...]] = field(default_factory=dict, compare=False)
+    _feeds: dict[str, feeds.Feed | None] = field(default_factory=dict, compare=False)
 
     @cached_property
-    def latest(self) -> tuple[page.Entry, ...]:
-        """What both feeds hold, read once."""
-        return page.load_latest(feeds.ITEMS)
+    def front(self) -> page.Front:
+        """What front page and badge show, read once."""
+        return page.load_front(self.frame, self.now)
+
+    @cached_property
+    def feed(self) -> feeds.Feed:
+        """What the page's feeds of each format hold, read once."""
+        return feeds.Feed(self.frame, page.load_latest(feeds.ITEMS), _asset_path("css", "feed"))
+
+    def feed_of(self, component_id: str) -> feeds.Feed | None:
+        """Return what a component's feeds hold, read once; None if it is not on the page."""
+        if component_id not in self._feeds:
+            name = page.load_component_name(component_id)
+            stylesheet = _asset_path("css", "feed")
+            self._feeds[component_id] = (
+                feeds.Feed(
+                    self.frame, page.load_latest(feeds.COMPONENT_ITEMS, component_id), stylesheet, component_id, name
+                )
+                if name is not None
+                else None
+            )
+        return self._feeds[component_id]
 
     def entries_of(self, month: date) -> tuple[page.Entry, ...]:
         """Return what began in a month; the history and the month's own page read it once."""
@@ -95,7 +117,7 @@ def _site(settings: Settings, now: datetime) -> Site | None:
     # A transaction of an earlier query would hide what was committed since.
     db.session.rollback()
     frame = page.load_frame(settings.public_url)
-    return Site(frame, now) if frame is not None else None
+    return Site(frame, now, settings.mail_from) if frame is not None else None
 
 
 def _stale_paths(site: Site, current: snapshot.Current | None, settings: Settings) -> list[str] | None:
@@ -125,10 +147,13 @@ def _all_paths(site: Site) -> list[str]:
     return [
         *_assets(),
         *(f"/incidents/{entry_id}" for entry_id in page.load_entry_ids()),
-        *(f"/components/{component_id}" for component_id in page.load_component_ids()),
+        *(path for component_id in page.load_component_ids() for path in _component_paths(component_id)),
         *(f"/history/{month:%Y-%m}" for month in page.load_months(site.frame, site.now)),
         "/404",
         "/robots.txt",
+        "/embed.js",
+        contact.PATH,
+        CALENDAR,
         *FRONT,
     ]
 
@@ -140,7 +165,8 @@ def _paths_of(kind: str, subject_id: str, site: Site) -> set[str]:
         entries |= _ids(
             select(MaintenanceComponent.maintenance_id).where(MaintenanceComponent.component_id == subject_id)
         )
-        return {*FRONT, f"/components/{subject_id}"} | {f"/incidents/{entry_id}" for entry_id in entries}
+        own = {*FRONT, CALENDAR, *_component_paths(subject_id)}
+        return own | {f"/incidents/{entry_id}" for entry_id in entries}
     if kind == "maintenance":
         started_at = db.session.scalar(select(Maintenance.scheduled_for).where(Maintenance.id == subject_id))
         components = _ids(
@@ -149,17 +175,23 @@ def _paths_of(kind: str, subject_id: str, site: Site) -> set[str]:
     else:
         started_at = db.session.scalar(select(Incident.started_at).where(Incident.id == subject_id))
         components = _ids(select(IncidentComponent.component_id).where(IncidentComponent.incident_id == subject_id))
+    own = {*FRONT, f"/incidents/{subject_id}"} | ({CALENDAR} if kind == "maintenance" else set())
     month = {f"/history/{site.frame.day(started_at):%Y-%m}"} if started_at else set()
-    return {*FRONT, f"/incidents/{subject_id}"} | month | {f"/components/{each}" for each in components}
+    return own | month | {path for each in components for path in _component_paths(each)}
+
+
+def _component_paths(component_id: str) -> tuple[str, ...]:
+    """A component's page and its feeds."""
+    return tuple(f"/components/{component_id}{suffix}" for suffix in ("", ".rss", ".atom"))
 
 
 def _paths_of_new_day(site: Site, written: date) -> set[str]:
-    """A new day moves the front page's list on; a new month has a page, and links to it."""
+    """A new day moves the front page's list and an expiry on; a new month has a page, and links to it."""
     today = site.frame.day(site.now)
     if today == written:
         return set()
     months = [month for month in page.load_months(site.frame, site.now) if month >= written.replace(day=1)]
-    return {"/", "/history", *(f"/history/{month:%Y-%m}" for month in months)}
+    return {"/", "/history", contact.PATH, "/badge.svg", *(f"/history/{month:%Y-%m}" for month in months)}
 
 
 def _paths_of_missing_months(site: Site, settings: Settings) -> set[str]:
@@ -173,7 +205,7 @@ def _paths_of_missing_months(site: Site, settings: Settings) -> set[str]:
 def _paths_of_broken_promises(site: Site, since: datetime) -> set[str]:
     """Once a promise has passed readers get an honest line, script or not."""
     late = page.load_broken_promises(since, site.now)
-    return {f"/incidents/{entry_id}" for entry_id in late} | ({"/"} if late else set())
+    return {f"/incidents/{entry_id}" for entry_id in late} | ({"/", "/badge.svg"} if late else set())
 
 
 def _ids(query: Select[str]) -> set[str]:
@@ -235,8 +267,7 @@ def _html(template: str, site: Site, **values: object) -> bytes:
 
 
 def _front(site: Site) -> bytes:
-    front = page.load_front(site.frame, site.now)
-    return _html("front", site, front=front, words=PAGE_STATE_WORDS[front.state])
+    return _html("front", site, front=site.front, words=PAGE_STATE_WORDS[site.front.state])
 
 
 def _entry(site: Site, entry_id: str) -> bytes | None:
@@ -269,12 +300,34 @@ def _month(site: Site, text: str) -> bytes | None:
     )
 
 
-def _rss(site: Site) -> bytes:
-    return feeds.rss(site.frame, site.latest)
+def _rss(site: Site, component_id: str = "") -> bytes | None:
+    feed = site.feed_of(component_id) if component_id else site.feed
+    return feeds.rss(feed) if feed is not None else None
 
 
-def _atom(site: Site) -> bytes:
-    return feeds.atom(site.frame, site.latest)
+def _atom(site: Site, component_id: str = "") -> bytes | None:
+    feed = site.feed_of(component_id) if component_id else site.feed
+    return feeds.atom(feed) if feed is not None else None
+
+
+def _json_feed(site: Site) -> bytes:
+    return feeds.json_feed(site.feed)
+
+
+def _calendar(site: Site) -> bytes:
+    return calendar.calendar(site.frame, page.load_windows(calendar.WINDOWS))
+
+
+def _badge(site: Site) -> bytes:
+    return badge.badge(site.frame, site.front, site.now)
+
+
+def _embed(_site: Site) -> bytes:
+    return (STATIC / "embed.js").read_bytes()
+
+
+def _security(site: Site) -> bytes | None:
+    return contact.security_txt(site.frame, site.mail_from, site.now)
 
 
 def _missing(site: Site) -> bytes:
@@ -287,8 +340,12 @@ def _robots(_site: Site) -> bytes:
     )
 
 
-def _favicon(_site: Site) -> bytes:
-    return environment().get_template("public/favicon.svg").render(state=page.load_state().value).encode()
+def _favicon(site: Site) -> bytes:
+    return environment().get_template("public/favicon.svg").render(state=site.front.state.value).encode()
+
+
+def _favicon_ico(site: Site) -> bytes:
+    return badge.favicon_ico(site.front.state)
 
 
 RENDERERS: Mapping[str, Callable[..., bytes | None]] = {
@@ -296,29 +353,36 @@ RENDERERS: Mapping[str, Callable[..., bytes | None]] = {
     "/history": _history,
     r"/history/(\d{4}-\d{2})": _month,
     "/incidents/([^/]+)": _entry,
-    "/components/([^/]+)": _component,
+    r"/components/([^/.]+)": _component,
+    r"/components/([^/.]+)\.rss": _rss,
+    r"/components/([^/.]+)\.atom": _atom,
     r"/history\.rss": _rss,
     r"/history\.atom": _atom,
+    r"/feed\.json": _json_feed,
+    re.escape(CALENDAR): _calendar,
     "/404": _missing,
     r"/robots\.txt": _robots,
     r"/favicon\.svg": _favicon,
+    r"/favicon\.ico": _favicon_ico,
+    r"/badge\.svg": _badge,
+    r"/embed\.js": _embed,
+    re.escape(contact.PATH): _security,
 }
 
 
 @cache
 def _assets() -> Mapping[str, bytes]:
     """Styles and script under names that change with their content: cached for ever, never stale."""
-    styles = b"".join((STATIC / name).read_bytes() for name in ("base.css", "public.css"))
+    styles, feed_styles = (
+        b"".join((STATIC / name).read_bytes() for name in ("base.css", own)) for own in ("public.css", "feed.css")
+    )
     script = (STATIC / "public.js").read_bytes()
-    return {_named("css", styles): styles, _named("js", script): script}
+    named = (("page", "css", styles), ("page", "js", script), ("feed", "css", feed_styles))
+    return {f"/assets/{name}.{hashlib.sha256(body).hexdigest()[:16]}.{suffix}": body for name, suffix, body in named}
 
 
-def _named(suffix: str, body: bytes) -> str:
-    return f"/assets/page.{hashlib.sha256(body).hexdigest()[:16]}.{suffix}"
-
-
-def _asset_path(suffix: str) -> str:
-    return next(path for path in _assets() if path.endswith(f".{suffix}"))
+def _asset_path(suffix: str, name: str = "page") -> str:
+    return next(path for path in _assets() if path.startswith(f"/assets/{name}.") and path.endswith(f".{suffix}"))
 
 
 @lru_cache
@@ -333,6 +397,6 @@ def _fingerprint(public_url: str) -> str:
 def _sources() -> Iterable[Path]:
     yield from sorted((TEMPLATES / "public").iterdir())
     yield from sorted((TEMPLATES / "components").iterdir())
-    yield from (STATIC / name for name in ("base.css", "public.css", "public.js"))
+    yield from (STATIC / name for name in ("base.css", "public.css", "feed.css", "public.js", "embed.js"))
     yield from sorted(Path(__file__).parent.glob("*.py"))
     yield TEMPLATES.parent / "statuspage" / "prose.py"

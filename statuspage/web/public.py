@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from statuspage.site.snapshot import File, Reader
 
@@ -24,6 +24,7 @@ _PUBLIC = re.compile(
 _PUBLIC_FOLDERS = ("/history/", "/incidents/", "/components/", "/assets/", "/api/v2/", "/.well-known/")
 # Read by programs on other sites.
 _DATA = re.compile(r"/api/v2/.*|/feed\.json|/history\.(?:rss|atom|ics)|/components/.*\.(?:rss|atom)")
+_FEEDS = (".rss", ".atom")
 # Answered by the application: it writes.
 _SIGN_UP = "/api/v2/subscribers.json"
 _HEALTH = ("/healthz", "/readyz")
@@ -78,6 +79,8 @@ class PublicSite:
         public = _PUBLIC.fullmatch(path) is not None
         if path == _SIGN_UP or not (public or path.startswith(_PUBLIC_FOLDERS)):
             return self._application(environ, start_response)
+        if path.endswith(_FEEDS):
+            start_response = _as_asked(start_response, environ.get("HTTP_ACCEPT", ""))
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _plain(
                 start_response, "405 Method Not Allowed", b"This page can only be read.\n", ("Allow", "GET, HEAD")
@@ -129,6 +132,24 @@ def _plain(start_response: "StartResponse", status: str, body: bytes, *extra: tu
     headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
     start_response(status, [*headers, ("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"), *extra])
     return [body]
+
+
+def _as_asked(start_response: "StartResponse", accepted: str) -> "StartResponse":
+    """Call a feed XML for those who ask for pages: a browser shows its source, without styles, under a feed's own type."""
+    is_browser = "text/html" in accepted
+
+    def begin(status: str, headers: Headers, *error: Any) -> Any:
+        told = []
+        for name, value in headers:
+            if name == "Vary":
+                told.append((name, "Accept, Accept-Encoding"))
+            elif name == "Content-Type" and is_browser and "+xml" in value:
+                told.append((name, "application/xml; charset=utf-8"))
+            else:
+                told.append((name, value))
+        return start_response(status, told, *error)
+
+    return begin
 
 
 @lru_cache(maxsize=1024)

@@ -210,3 +210,40 @@ def test_a_damaged_snapshot_is_never_served_the_one_before_stays(
         current.write_text("" if damage == "empty" else current.read_text()[:40])
     answer = client.get("/", base_url=BASE)
     assert (answer.status_code, answer.data) == (200, before.data)
+
+
+@pytest.mark.parametrize("kind", ["rss", "atom"])
+def test_a_feed_has_its_own_type_and_is_xml_for_browsers(client: Client, kind: str) -> None:
+    path = f"/history.{kind}"
+    for accepted in (None, "*/*", f"application/{kind}+xml, application/xml;q=0.9"):
+        answer = client.get(path, base_url=BASE, headers={"Accept": accepted} if accepted else {})
+        assert answer.content_type == f"application/{kind}+xml; charset=utf-8"
+        assert answer.headers["Vary"] == "Accept, Accept-Encoding"
+    browser = client.get(path, base_url=BASE, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert browser.content_type == "application/xml; charset=utf-8"
+    assert browser.data == answer.data
+    missing = client.get(f"/components/nosuchthing.{kind}", base_url=BASE, headers={"Accept": "text/html"})
+    assert (missing.status_code, missing.content_type) == (404, "text/html; charset=utf-8")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "shared"),
+    [
+        ("/feed.json", "application/json; charset=utf-8", True),
+        ("/history.ics", "text/calendar; charset=utf-8", True),
+        ("/badge.svg", "image/svg+xml", False),
+        ("/embed.js", "text/javascript; charset=utf-8", False),
+        ("/favicon.ico", "image/x-icon", False),
+    ],
+)
+def test_other_programs_find_what_they_read(client: Client, path: str, kind: str, shared: bool) -> None:
+    answer = client.get(path, base_url=BASE)
+    assert (answer.status_code, answer.content_type) == (200, kind)
+    assert ("Access-Control-Allow-Origin" in answer.headers) is shared
+    assert "Set-Cookie" not in answer.headers
+    again = client.get(path, base_url=BASE, headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status_code == 304
+
+
+def test_without_anybody_to_tell_there_is_no_security_txt(client: Client) -> None:
+    assert client.get("/.well-known/security.txt", base_url=BASE).status_code == 404
