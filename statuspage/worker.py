@@ -109,7 +109,12 @@ class Worker:
         return len(due) == escalation.AT_ONCE
 
     def _expand(self, now: datetime) -> bool:
-        there_was_one = announcements.expand(audiences.audience, now)
+        try:
+            there_was_one = announcements.expand(audiences.audience, now)
+        except announcements.NotExpanded as failed:
+            log.exception("announcement %s waits; the others go on", failed.announcement_id)
+            announcements.put_off(failed.announcement_id, now)
+            return True
         if there_was_one:
             time.sleep(announcements.EXPANSION_PAUSE_SECONDS)
         return there_was_one

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -15,6 +15,7 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from statuspage.db import UtcDateTime, transaction
@@ -37,6 +38,18 @@ EXPANSION_CHUNK = 10_000
 UNHURRIED_CHUNKS = 5
 # And come to their turn in between: SQLite's waiting writers look again only now and then.
 EXPANSION_PAUSE_SECONDS = 0.005
+
+
+# One whose recipients can't be looked up fails the same way each time.
+PUT_OFF = timedelta(minutes=5)
+
+
+class NotExpanded(Exception):
+    """The recipients of an announcement can't be looked up."""
+
+    def __init__(self, announcement_id: int) -> None:
+        super().__init__(f"the recipients of announcement {announcement_id} can't be looked up")
+        self.announcement_id = announcement_id
 
 
 Recipients = Select[str, str, int, str | None, str | None]
@@ -160,18 +173,22 @@ def announce_to_address(
         created_at=now,
         expanded_at=now,
     )
+    return _tell_one(session, announcement, SECURITY_LANE, subscriber_id)
+
+
+def _tell_one(session: Session, announcement: Announcement, lane: int, subscriber_id: str | None = None) -> int:
+    """Add an announcement with its only delivery. Return its id."""
     session.add(announcement)
     session.flush()
-    session.add(
-        Delivery(
-            announcement_id=announcement.id,
-            subscriber_id=subscriber_id,
-            address=address,
-            lane=SECURITY_LANE,
-            state=Delivery.QUEUED,
-            not_before=now,
-        )
+    delivery = Delivery(
+        announcement_id=announcement.id,
+        subscriber_id=subscriber_id,
+        address=announcement.address,
+        lane=lane,
+        state=Delivery.QUEUED,
+        not_before=announcement.created_at,
     )
+    session.add(delivery)
     return announcement.id
 
 
@@ -231,22 +248,14 @@ def announce_to_channel(
         created_at=now,
         expanded_at=now,
     )
-    session.add(announcement)
-    session.flush()
-    session.add(
-        Delivery(
-            announcement_id=announcement.id,
-            address=channel_id,
-            lane=CHANNEL_LANE,
-            state=Delivery.QUEUED,
-            not_before=now,
-        )
-    )
-    return announcement.id
+    return _tell_one(session, announcement, CHANNEL_LANE)
 
 
 def expand(audience_of: Callable[[Announcement], Audience], now: datetime) -> bool:
-    """Make delivery rows for the next chunk of the newest announcement; tell whether there was one."""
+    """Make delivery rows for the next chunk of the newest announcement; tell whether there was one.
+
+    Raises NotExpanded if that can't be done for this one.
+    """
     with transaction(now) as session:
         announcement = session.scalar(
             select(Announcement)
@@ -258,21 +267,35 @@ def expand(audience_of: Callable[[Announcement], Audience], now: datetime) -> bo
         )
         if announcement is None:
             return False
-        audience = audience_of(announcement)
-        candidate, recipient = audience.candidates.selected_columns.id, audience.recipients.selected_columns.id
-        begin = announcement.expanded_to
-        is_postgresql = session.get_bind().dialect.name == "postgresql"
-        end = _end_of_chunk(session, audience.candidates.where(candidate > begin), candidate, is_postgresql)
-        if end is None:
-            announcement.expanded_at = now
-            return True
-        found = audience.recipients.where(recipient > begin, recipient <= end).subquery()
-        if is_postgresql:
-            # A plan made for any range at all takes it for a small one: 44 s for a chunk that takes a quarter of one.
-            session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
-        session.execute(_insert_deliveries(announcement, found, now))
-        announcement.expanded_to = end
+        try:
+            _expand_chunk(session, announcement, audience_of(announcement), now)
+        except OperationalError:
+            raise
+        except Exception as error:
+            raise NotExpanded(announcement.id) from error
         return True
+
+
+def _expand_chunk(session: Session, announcement: Announcement, audience: Audience, now: datetime) -> None:
+    candidate, recipient = audience.candidates.selected_columns.id, audience.recipients.selected_columns.id
+    begin = announcement.expanded_to
+    is_postgresql = session.get_bind().dialect.name == "postgresql"
+    end = _end_of_chunk(session, audience.candidates.where(candidate > begin), candidate, is_postgresql)
+    if end is None:
+        announcement.expanded_at = now
+        return
+    found = audience.recipients.where(recipient > begin, recipient <= end).subquery()
+    if is_postgresql:
+        # A plan made for any range at all takes it for a small one: 44 s for a chunk that takes a quarter of one.
+        session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
+    session.execute(_insert_deliveries(announcement, found, now))
+    announcement.expanded_to = end
+
+
+def put_off(announcement_id: int, now: datetime) -> None:
+    """Leave an announcement alone for a while, so that it holds up no other."""
+    with transaction(now) as session:
+        session.get_one(Announcement, announcement_id).not_before = now + PUT_OFF
 
 
 def _end_of_chunk(

@@ -210,6 +210,34 @@ def test_an_announcement_that_can_not_be_written_does_not_hold_up_the_others(
     assert dead.attempts == 3
 
 
+def test_an_announcement_whose_recipients_can_not_be_found_does_not_hold_up_the_others(
+    announced: str, writer: str, settings: Settings, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builders.post(MessageKind.UPDATE, announced, {}, writer, now)
+    older, newer = db.session.scalars(
+        select(Announcement.id).where(Announcement.kind == "incident_update").order_by(Announcement.id)
+    )
+    real = audiences.audience
+
+    def audience(announcement: Announcement) -> announcements.Audience:
+        if announcement.id == newer:
+            raise LookupError("its incident is gone")
+        return real(announcement)
+
+    monkeypatch.setattr(audiences, "audience", audience)
+    worker = Worker(settings, transport_for(settings))
+    work(worker, now)
+    assert set(
+        db.session.scalars(
+            select(Delivery.announcement_id).join(Delivery.announcement).where(Announcement.kind == "incident_update")
+        )
+    ) == {older}
+    monkeypatch.undo()
+    work(worker, now + announcements.PUT_OFF)
+    told = select(Delivery.announcement_id).where(Delivery.announcement_id == newer)
+    assert len(db.session.scalars(told).all()) == 3
+
+
 def test_the_worker_publishes_and_shows_that_it_lives(announced: str, settings: Settings, now: datetime) -> None:
     work(Worker(settings, transport_for(settings)), now)
     assert "Sign-in fails" in (settings.site_dir / "index.html").read_text()
