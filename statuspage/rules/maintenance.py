@@ -191,7 +191,7 @@ def local_in_words(instant: datetime, zone: ZoneInfo) -> str:
 def _zone_name(local: datetime) -> str:
     name = local.tzname() or ""
     # Zones without letters of their own call themselves by their offset.
-    return f"UTC{local:%:z}" if not name.isalpha() else name
+    return name if name.isalpha() else f"UTC{local.isoformat()[-6:]}"
 
 
 def window_in_words(scheduled_for: datetime, scheduled_until: datetime, zone: ZoneInfo) -> str:
@@ -221,7 +221,9 @@ STILL_PLANNED = "The maintenance will take place as planned."
 
 def reminder_words(until_start: timedelta, window: str) -> str:
     """Return what a reminder says."""
-    return f"This planned work begins in {span_in_words(until_start)}: {window}."
+    # To the minute: a second after its time it is still an hour.
+    minutes = max(1, round(until_start / timedelta(minutes=1)))
+    return f"This planned work begins in {span_in_words(timedelta(minutes=minutes))}: {window}."
 
 
 def moved_words(before: str, window: str) -> str:
