@@ -14,6 +14,8 @@ RUNNING = (MaintenanceStage.IN_PROGRESS, MaintenanceStage.VERIFYING)
 OPEN = (MaintenanceStage.SCHEDULED, *RUNNING)
 DEFAULT_REMINDER = timedelta(minutes=60)
 LONGEST_REMINDER = timedelta(days=14)
+# As Statuspage has it.
+BODY_LIMIT = 25_000
 LONGEST_WINDOW = timedelta(days=30)
 # Further away is a slip of the keyboard.
 FURTHEST_START = timedelta(days=731)
@@ -148,7 +150,7 @@ def check_body(text: str) -> str:
     """Return what the work is about, or raise RuleBroken on ``body``."""
     if not text.strip():
         raise RuleBroken({"body": "Please say what customers will notice, and what for."})
-    return check_paragraph("body", text)
+    return check_paragraph("body", text, BODY_LIMIT)
 
 
 def check_reminder(minutes: int | None) -> int | None:
