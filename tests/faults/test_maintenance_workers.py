@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from statuspage.actions import maintenance_clock
 from statuspage.db import db
-from statuspage.delivery.files import FileTransport
+from statuspage.delivery.providers import transport_for
 from statuspage.models import Announcement, Maintenance, MaintenanceUpdate
 from statuspage.settings import Settings
 from statuspage.worker import Worker
@@ -76,7 +76,7 @@ def test_the_worker_takes_a_window_through_its_life_and_a_broken_one_holds_up_no
         return take(window_id, at)
 
     monkeypatch.setattr(maintenance_clock, "take_step", take_step)
-    worker = Worker(settings, FileTransport(settings.data_dir / "mail"))
+    worker = Worker(settings, transport_for(settings))
     for hours in (23, 24, 26):
         worker.tick(now + timedelta(hours=hours))
     db.session.rollback()
