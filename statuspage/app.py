@@ -44,6 +44,7 @@ from statuspage.web.console import (
     drills,
     incidents,
     mail,
+    maintenance,
     messages,
     reports,
 )
@@ -104,6 +105,7 @@ def _register(app: Flask, csrf: CSRFProtect) -> None:
         documents,
         delivery,
         drills,
+        maintenance,
         mail,
         account,
         reports,

@@ -18,7 +18,15 @@ from flask import Flask
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from statuspage import clock
-from statuspage.actions import aftermath, audiences, escalation, import_jobs, mail_provider, personal_data
+from statuspage.actions import (
+    aftermath,
+    audiences,
+    escalation,
+    import_jobs,
+    mail_provider,
+    maintenance_clock,
+    personal_data,
+)
 from statuspage.db import db, transaction
 from statuspage.delivery import announcements, chat, composition, outbox, posts, providers, suppression
 from statuspage.delivery.handover import Handovers
@@ -74,6 +82,7 @@ class Worker:
         """Do what is due; tell whether there is more to do at once. One step's failure stops no other."""
         steps: tuple[Callable[[datetime], bool], ...] = (
             self._keep_promises,
+            self._keep_windows,
             self._expand,
             self._deliver_to_channels,
             self._deliver_to_endpoints,
@@ -107,6 +116,15 @@ class Worker:
         for document_id in aftermath.due_documents(now):
             _each_by_itself(document_id, aftermath.send_due, aftermath.put_off, now)
         return len(due) == escalation.AT_ONCE
+
+    def _keep_windows(self, now: datetime) -> bool:
+        """Announce, remind of, start and finish maintenance windows; plan the next of a series."""
+        for series_id in maintenance_clock.due_series(now):
+            _each_by_itself(series_id, maintenance_clock.plan_next, maintenance_clock.push_back_series, now)
+        due = maintenance_clock.due_windows(now)
+        for maintenance_id in due:
+            _each_by_itself(maintenance_id, maintenance_clock.take_step, maintenance_clock.push_back, now)
+        return len(due) == maintenance_clock.AT_ONCE
 
     def _expand(self, now: datetime) -> bool:
         try:

@@ -1,14 +1,14 @@
 """Short ways to the situations that tests begin with; each goes through the real actions."""
 
 import itertools
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from statuspage.actions import channels, components, incidents, people, subscriptions
+from statuspage.actions import channels, components, incidents, maintenances, people, subscriptions
 from statuspage.actions.people import Browser
 from statuspage.actions.subscriptions import SignUp
 from statuspage.db import db
-from statuspage.models import Incident, Subscriber
+from statuspage.models import Incident, Maintenance, Subscriber
 from statuspage.rules import messages
 from statuspage.rules.subscriptions import Choice, identity
 from statuspage.rules.vocabulary import (
@@ -133,3 +133,20 @@ def post(
     }[kind]
     message = incidents.Post(draft(kind, now, **changes), states, version(incident_id), reason)
     return action(incident_id, message, nonce(), by, now)
+
+
+def window(now: datetime, component_ids: tuple[str, ...], by: str | None = None, **about: Any) -> str:
+    """Return the id of a maintenance window of two hours that begins in one day, unless said otherwise."""
+    begins = about.pop("scheduled_for", now + timedelta(days=1))
+    given: dict[str, Any] = {
+        "title": "Database upgrade",
+        "body": "Signing in may take longer for a few minutes.",
+        "scheduled_until": begins + timedelta(hours=2),
+    }
+    plan = maintenances.Plan(component_ids=component_ids, scheduled_for=begins, **(given | about))
+    return maintenances.schedule(plan, nonce(), by, now)
+
+
+def seen(maintenance_id: str) -> int:
+    """Return the newest version, as somebody sees who has just opened the window."""
+    return db.session.get_one(Maintenance, maintenance_id, populate_existing=True).version

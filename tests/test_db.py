@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, event, inspect, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from statuspage import schema
-from statuspage.actions import escalation
+from statuspage.actions import escalation, maintenance_clock
 from statuspage.db import Base, db, insert_once, transaction
 from statuspage.models import Component, FormSubmission, Heartbeat, Update
 from tests import builders
@@ -189,6 +189,8 @@ def test_mails_of_the_first_schema_come_along_with_their_incident(tmp_path: Path
     [
         (escalation.due_promises, "ix_promises_next_step_at"),
         (escalation.unproven_steps, "ix_escalation_steps_look_again_at"),
+        (maintenance_clock.due_windows, "ix_maintenances_next_step_at"),
+        (maintenance_clock.due_series, "ix_maintenance_series_plan_at"),
     ],
 )
 def test_what_a_worker_looks_for_each_second_is_found_by_its_partial_index(

@@ -28,6 +28,8 @@ from statuspage.models import (
     Delivery,
     IncidentComponent,
     IncidentFollow,
+    MaintenanceComponent,
+    MaintenanceUpdate,
     Subscriber,
     SubscriberComponent,
 )
@@ -40,6 +42,9 @@ def audience(announcement: Announcement) -> Audience:
     if announcement.kind == "component_change":
         candidates = select(Subscriber.id).where(_WANTS_CHANGES)
         return Audience(candidates, _told_of_change(announcement.subject_id, announcement.incident_id))
+    if announcement.kind == "maintenance_update":
+        shown = select(MaintenanceUpdate.maintenance_id).where(MaintenanceUpdate.id == announcement.subject_id)
+        return Audience(_active_ids(), _subscribers(_wants_window(db.session.execute(shown).scalar_one())))
     chosen = (announcement.detail or {}).get("audience", AUDIENCES)
     return _audience(announcement.audience, announcement.incident_id, chosen, announcement.id)
 
@@ -59,6 +64,30 @@ def reach_by_method(component_ids: Collection[str], incident_id: str) -> Mapping
     wanted = _wants(SubscriptionKind.INCIDENTS, components, incident_id)
     counted = select(Subscriber.method, func.count()).where(_IS_ACTIVE, wanted).group_by(Subscriber.method)
     return {row[0]: row[1] for row in db.session.execute(counted)}
+
+
+def maintenance_reach(
+    component_ids: Collection[str], maintenance_id: str | None = None
+) -> Mapping[SubscriptionMethod, int]:
+    """Return how many subscribers hear of a window by which method, were these its components."""
+    components = select(Component.id).where(Component.id.in_(component_ids))
+    wanted = _wants(SubscriptionKind.MAINTENANCE, components, None)
+    if maintenance_id is not None:
+        wanted = or_(wanted, _wants_window(maintenance_id))
+    counted = select(Subscriber.method, func.count()).where(_IS_ACTIVE, wanted).group_by(Subscriber.method)
+    return {row[0]: row[1] for row in db.session.execute(counted)}
+
+
+def _wants_window(maintenance_id: str) -> ColumnElement[bool]:
+    """Whether a window touches a subscriber's choice, or they were told of it before: then they hear of its end too."""
+    components = select(MaintenanceComponent.component_id).where(MaintenanceComponent.maintenance_id == maintenance_id)
+    updates = select(MaintenanceUpdate.id).where(MaintenanceUpdate.maintenance_id == maintenance_id)
+    announced = select(Announcement.id).where(
+        Announcement.kind == "maintenance_update", Announcement.subject_id.in_(updates)
+    )
+    was_told = exists().where(Delivery.subscriber_id == Subscriber.id, Delivery.announcement_id.in_(announced))
+    wanted = _wants(SubscriptionKind.MAINTENANCE, components, None)
+    return or_(wanted, and_(_WANTS[SubscriptionKind.MAINTENANCE], was_told))
 
 
 def _audience(

@@ -7,7 +7,7 @@ from operator import itemgetter
 from sqlalchemy import select, update
 
 from statuspage import prose
-from statuspage.actions import aftermath, components, corrections, incidents
+from statuspage.actions import aftermath, components, corrections, incidents, maintenances
 from statuspage.actions.ledger import mark_changed
 from statuspage.db import db, transaction
 from statuspage.models import (
@@ -356,10 +356,18 @@ def _version(incident_id: str) -> int:
 
 
 def _add_maintenances(ids: dict[str, str], now: datetime) -> None:
-    """Add one completed window and one to come; nobody schedules through actions yet."""
+    """Add one completed window, as it would stand had it been planned then, and one to come."""
     last_week = (now - timedelta(days=11)).replace(hour=4, minute=0, second=0, microsecond=0)
     next_week = (now + timedelta(days=5)).replace(hour=4, minute=0, second=0, microsecond=0)
     announced = "The partner API will be read-only for up to 45 minutes. Orders are kept and go through afterwards."
+    coming = maintenances.Plan(
+        title="Move to larger servers for the storefront",
+        body="The storefront may be slow for a few minutes at a time while we move it. Orders are not affected.",
+        component_ids=(ids["Storefront"],),
+        scheduled_for=next_week,
+        scheduled_until=next_week + timedelta(hours=2),
+    )
+    maintenances.schedule(coming, "example-maintenance", None, now)
     with transaction(now) as session:
         done = Maintenance(
             title="Database upgrade for the partner API",
@@ -382,25 +390,7 @@ def _add_maintenances(ids: dict[str, str], now: datetime) -> None:
             ],
             components=[MaintenanceComponent(component_id=ids["Partner API"])],
         )
-        coming = Maintenance(
-            title="Move to larger servers for the storefront",
-            stage=MaintenanceStage.SCHEDULED,
-            scheduled_for=next_week,
-            scheduled_until=next_week + timedelta(hours=2),
-            last_posted_at=now,
-            created_at=now,
-            updated_at=now,
-            updates=[
-                _update(
-                    1,
-                    MaintenanceStage.SCHEDULED,
-                    "The storefront may be slow for a few minutes at a time while we move it. Orders are not affected.",
-                    now,
-                )
-            ],
-            components=[MaintenanceComponent(component_id=ids["Storefront"])],
-        )
-        session.add_all([done, coming])
+        session.add(done)
         # The example's past was announced by its actions; no reader shall ever get it by mail.
         session.execute(update(Announcement).where(Announcement.expanded_at.is_(None)).values(expanded_at=now))
         page_id = session.execute(select(Page.id)).scalar_one()

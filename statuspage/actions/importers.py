@@ -510,7 +510,9 @@ def _maintenance(names: dict[str, str]) -> Callable[[Record], _Made]:
             "title": line(record, "name", 255),
             "stage": stage,
             "scheduled_for": instant(record, "scheduled_for"),
-            "scheduled_until": instant(record, "scheduled_until", "scheduled_for"),
+            "scheduled_until": max(
+                instant(record, "scheduled_until", "scheduled_for"), instant(record, "scheduled_for")
+            ),
             "completed_at": completed_at,
             "last_posted_at": updates[-1]["posted_at"] if updates else created_at,
             "imported": _imported(record, digest, updated_at),

@@ -153,6 +153,19 @@ def announce_component_change(
     )
 
 
+def announce_maintenance(session: Session, update_id: str, now: datetime) -> None:
+    """Put a message about a maintenance window into the fact's own transaction, for those who chose to hear of it."""
+    session.add(
+        Announcement(
+            kind="maintenance_update",
+            audience="subscribers",
+            visibility=Visibility.PUBLIC,
+            subject_id=update_id,
+            created_at=now,
+        )
+    )
+
+
 def announce_to_address(
     session: Session,
     kind: str,

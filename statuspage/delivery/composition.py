@@ -10,6 +10,7 @@ from email.utils import format_datetime
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 from sqlalchemy import select
@@ -18,12 +19,33 @@ from statuspage.db import db
 from statuspage.delivery.outbox import Batch
 from statuspage.delivery.transport import Message, Note, Recipient
 from statuspage.links import Purpose, make_token, signer
-from statuspage.models import Account, Announcement, Channel, Component, Document, InternalUpdate, Page, Update
+from statuspage.models import (
+    Account,
+    Announcement,
+    Channel,
+    Component,
+    Document,
+    InternalUpdate,
+    Maintenance,
+    MaintenanceUpdate,
+    Page,
+    Update,
+)
 from statuspage.rendering import environment
+from statuspage.rules.maintenance import window_in_words
 from statuspage.rules.times import instant_in_words
-from statuspage.rules.vocabulary import LABELS, ComponentState, DocumentKind, SubscriptionMethod, Visibility
+from statuspage.rules.vocabulary import (
+    LABELS,
+    ComponentState,
+    DocumentKind,
+    MaintenanceMessage,
+    SubscriptionMethod,
+    Visibility,
+)
 from statuspage.settings import Settings
 
+# What goes to many, each of whom has links of their own.
+TO_MANY = ("incident_update", "maintenance_update", "document", "component_change")
 # What mail programs show of a mail's beginning in their lists.
 PREHEADER_LIMIT = 90
 MANAGE_PATH = "subscriptions/manage"
@@ -69,18 +91,17 @@ def compose(announcement: Announcement, settings: Settings, for_customers: bool 
     Raises LookupError if what it tells about is gone.
     """
     page_name = db.session.execute(select(Page.name)).scalar_one()
-    if announcement.kind == "incident_update":
-        return _incident_update(announcement, page_name, settings)
-    if announcement.kind == "nudge":
-        return _nudge(announcement, page_name, settings)
     if announcement.kind == "document":
         # A test to oneself has no subscription to end.
         return _document(announcement, page_name, settings, for_customers or announcement.audience == "address")
-    if announcement.kind == "component_change":
-        return _component_change(announcement, page_name, settings)
-    if announcement.kind == "endpoint_disabled":
-        return _endpoint_disabled(announcement, page_name, settings)
-    return _link_mail(announcement, page_name, settings)
+    write = {
+        "incident_update": _incident_update,
+        "maintenance_update": _maintenance_update,
+        "nudge": _nudge,
+        "component_change": _component_change,
+        "endpoint_disabled": _endpoint_disabled,
+    }.get(announcement.kind, _link_mail)
+    return write(announcement, page_name, settings)
 
 
 def _link_mail(announcement: Announcement, page_name: str, settings: Settings) -> Message:
@@ -108,7 +129,7 @@ def _link_mail(announcement: Announcement, page_name: str, settings: Settings) -
 
 def recipients(batch: Batch, settings: Settings) -> list[Recipient]:
     """Return the recipients of a batch, each with the values of its marks."""
-    if batch.announcement.kind not in ("incident_update", "document", "component_change"):
+    if batch.announcement.kind not in TO_MANY:
         return [Recipient(each.id, each.address, {}) for each in batch.deliveries]
     # This runs a million times for one update.
     marks = _marks(batch.announcement, settings)
@@ -152,6 +173,8 @@ def note_to_subscribers(announcement: Announcement, settings: Settings) -> Note:
         name, before, after = _changed(announcement)
         text = f"Was: {LABELS[before]}. Now: {LABELS[after]}, since {instant_in_words(announcement.created_at)}."
         return Note(f"{page_name}: {name} is {LABELS[after].lower()}", text, settings.public_url, STATUS_PAGE_LABEL)
+    if announcement.kind == "maintenance_update":
+        return _maintenance_note(announcement, page_name, settings)
     update = db.session.get(Update, announcement.subject_id)
     if update is None:
         raise LookupError("the update is gone")
@@ -165,6 +188,39 @@ def note_to_subscribers(announcement: Announcement, settings: Settings) -> Note:
         url=f"{settings.public_url}/incidents/{update.incident_id}",
         url_label="The whole story",
     )
+
+
+def _maintenance_note(announcement: Announcement, page_name: str, settings: Settings) -> Note:
+    update = _said_of_maintenance(announcement)
+    window = update.maintenance
+    affected = ", ".join(each.component.name for each in window.components)
+    facts = [f"{maintenance_label(update)}: {_window_in_words(window)}", update.body]
+    return Note(
+        title=f"{page_name}: maintenance, {window.title}",
+        text="\n".join([*facts, *([f"Affected: {affected}"] if affected else [])]),
+        url=f"{settings.public_url}/incidents/{window.id}",
+        url_label="The whole story",
+    )
+
+
+def _said_of_maintenance(announcement: Announcement) -> MaintenanceUpdate:
+    update = db.session.get(MaintenanceUpdate, announcement.subject_id)
+    if update is None:
+        raise LookupError("the update is gone")
+    return update
+
+
+def _window_in_words(window: Maintenance) -> str:
+    """As the window stands when this is written: a mail that waited tells no old time."""
+    zone = ZoneInfo(db.session.execute(select(Page.time_zone)).scalar_one())
+    return window_in_words(window.scheduled_for, window.scheduled_until, zone)
+
+
+def maintenance_label(update: MaintenanceUpdate) -> str:
+    """Return in a word or two what a message about a window is for."""
+    if update.kind is MaintenanceMessage.UPDATE:
+        return LABELS[update.stage]
+    return LABELS[update.kind]
 
 
 def _internal_update(announcement: Announcement, settings: Settings) -> Note:
@@ -266,6 +322,35 @@ def _incident_update(announcement: Announcement, page_name: str, settings: Setti
         first = f"<incident.{incident.id}.1.{marks['recipient']}@{host}>"
         headers |= {"In-Reply-To": first, "References": first}
     return Message(subject, text, html, headers)
+
+
+def _maintenance_update(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+    update, marks, host = _said_of_maintenance(announcement), _marks(announcement, settings), _host(settings)
+    window, label = update.maintenance, maintenance_label(update)
+    manage_url = f"{settings.public_url}/{MANAGE_PATH}/{marks['manage']}"
+    unsubscribe_url = f"{settings.public_url}/unsubscribe/{marks['token']}"
+    values = {
+        "page_name": page_name,
+        "title": window.title,
+        "label": label,
+        "window": _window_in_words(window),
+        "is_cancelled": window.cancelled_at is not None,
+        "body": update.body,
+        # Cleaned when the message was written.
+        "body_html": Markup(update.body_html),  # noqa: S704
+        "components": [each.component.name for each in window.components],
+        "preheader": textwrap.shorten(f"{label}: {update.body}", PREHEADER_LIMIT, placeholder=" …"),
+        "window_url": f"{settings.public_url}/incidents/{window.id}",
+        "manage_url": manage_url,
+        "unsubscribe_url": unsubscribe_url,
+    }
+    headers = _common_headers(announcement)
+    headers["Message-ID"] = f"<maintenance.{window.id}.{update.sequence}.{marks['recipient']}@{host}>"
+    headers |= _list_headers(manage_url, unsubscribe_url, settings)
+    if update.sequence > 1:
+        first = f"<maintenance.{window.id}.1.{marks['recipient']}@{host}>"
+        headers |= {"In-Reply-To": first, "References": first}
+    return _render("maintenance_update", values, headers)
 
 
 def render_document(mail: DocumentMail) -> tuple[str, str, str]:

@@ -10,8 +10,8 @@ from sqlalchemy import select
 from standardwebhooks import Webhook
 
 from statuspage.db import db
-from statuspage.models import Announcement, Component, Incident, Page, Subscriber, Update
-from statuspage.rules.vocabulary import ComponentState, Stage
+from statuspage.models import Announcement, Component, Incident, MaintenanceUpdate, Page, Subscriber, Update
+from statuspage.rules.vocabulary import ComponentState, MaintenanceStage, Stage
 from statuspage.settings import Settings
 from statuspage.shapes import (
     OUTWARD_STATES,
@@ -38,7 +38,8 @@ def payload(announcement: Announcement, settings: Settings, now: datetime) -> di
     frame = make_frame(shown, settings.public_url)
     leaves = db.session.scalars(select(Component).where(Component.archived_at.is_(None)))
     indicator, description = page_status([frame.status(each) for each in leaves])
-    told = {"incident_update": _incident, "component_change": _component_change}[announcement.kind](announcement, frame)
+    tell = {"incident_update": _incident, "maintenance_update": _maintenance, "component_change": _component_change}
+    told = tell[announcement.kind](announcement, frame)
     return {
         "meta": {"unsubscribe": "", "documentation": DOCUMENTATION, "generated_at": utc(now)},
         "page": {"id": shown.id, "status_indicator": indicator, "status_description": description},
@@ -109,6 +110,65 @@ def _incident(announcement: Announcement, frame: Frame) -> dict[str, Any]:
             "incident_updates": [_update(frame, each) for each in updates],
             "components": _components(frame, shown, told),
         }
+    }
+
+
+def _maintenance(announcement: Announcement, frame: Frame) -> dict[str, Any]:
+    """Return a maintenance window, under the name that programs look for, as it stood with this update."""
+    told = db.session.get(MaintenanceUpdate, announcement.subject_id)
+    if told is None:
+        raise LookupError("the update is gone")
+    shown = told.maintenance
+    updates = [each for each in shown.updates if each.sequence <= told.sequence]
+    verifying = next((each.posted_at for each in updates if each.stage is MaintenanceStage.VERIFYING), None)
+    is_over = told.stage is MaintenanceStage.COMPLETED
+    return {
+        "incident": {
+            "name": shown.title,
+            "status": told.stage.value,
+            "created_at": frame.instant(shown.created_at),
+            "updated_at": frame.instant(told.posted_at),
+            "monitoring_at": frame.instant(verifying),
+            "resolved_at": frame.instant(shown.completed_at) if is_over else None,
+            "impact": "maintenance",
+            "shortlink": f"{frame.public_url}/incidents/{shown.id}",
+            "postmortem_ignored": False,
+            "postmortem_body": None,
+            "postmortem_body_last_updated_at": None,
+            "postmortem_published_at": None,
+            "postmortem_notified_subscribers": False,
+            "postmortem_notified_twitter": False,
+            "backfilled": False,
+            "scheduled_for": frame.instant(shown.scheduled_for),
+            "scheduled_until": frame.instant(shown.scheduled_until),
+            "scheduled_remind_prior": shown.remind_minutes is not None,
+            "scheduled_reminded_at": frame.instant(shown.reminded_at),
+            "impact_override": None,
+            "scheduled_auto_in_progress": shown.starts_itself,
+            "scheduled_auto_completed": shown.finishes_itself,
+            "id": shown.id,
+            "page_id": frame.page.id,
+            "incident_updates": [_maintenance_message(frame, each) for each in updates],
+            "components": [_component(frame, each.component) for each in shown.components],
+        }
+    }
+
+
+def _maintenance_message(frame: Frame, shown: MaintenanceUpdate) -> dict[str, Any]:
+    posted_at = frame.instant(shown.posted_at)
+    return {
+        "status": shown.stage.value,
+        "body": shown.body,
+        "created_at": frame.instant(shown.created_at),
+        "wants_twitter_update": False,
+        "twitter_updated_at": None,
+        "updated_at": posted_at,
+        "display_at": posted_at,
+        "affected_components": [{"name": NOTHING_AFFECTED}],
+        "custom_tweet": None,
+        "deliver_notifications": shown.is_told,
+        "id": shown.id,
+        "incident_id": shown.maintenance_id,
     }
 
 

@@ -10,7 +10,7 @@ from statuspage.models.incidents import (
     RoleAssignment,
     Update,
 )
-from statuspage.models.maintenances import Maintenance, MaintenanceComponent, MaintenanceUpdate
+from statuspage.models.maintenances import Maintenance, MaintenanceComponent, MaintenanceSeries, MaintenanceUpdate
 from statuspage.models.outbox import Announcement, Channel, Delivery, ProviderEvent, ProviderState
 from statuspage.models.pages import Change, Component, ComponentGroup, ComponentStateChange, Page
 from statuspage.models.people import (
@@ -63,6 +63,7 @@ __all__ = [
     "LoginSession",
     "Maintenance",
     "MaintenanceComponent",
+    "MaintenanceSeries",
     "MaintenanceUpdate",
     "MessageTemplate",
     "Page",

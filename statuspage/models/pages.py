@@ -33,7 +33,7 @@ class Change(Base):
 
     revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     subject_kind: Mapped[str] = mapped_column(String(20))
-    """``incident``, ``maintenance``, ``component`` or ``page`` (everything)."""
+    """``incident``, ``maintenance``, ``component``, ``month`` (of the history, like 2026-11) or ``page`` (everything)."""
     subject_id: Mapped[str] = mapped_column(String(ID_LENGTH))
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

@@ -33,6 +33,18 @@ class MaintenanceStage(StrEnum):
     COMPLETED = "completed"
 
 
+class MaintenanceMessage(StrEnum):
+    """What a message about a maintenance window is for."""
+
+    SCHEDULED = "scheduled"
+    MOVED = "moved"
+    REMINDER = "reminder"
+    STARTED = "started"
+    UPDATE = "update"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+
+
 class MessageKind(StrEnum):
     """The public messages of an incident, in the order they may come."""
 
@@ -217,6 +229,11 @@ LABELS: Mapping[str, str] = {
     MaintenanceStage.IN_PROGRESS: "In progress",
     MaintenanceStage.VERIFYING: "Verifying",
     MaintenanceStage.COMPLETED: "Completed",
+    MaintenanceMessage.MOVED: "Moved",
+    MaintenanceMessage.REMINDER: "Reminder",
+    MaintenanceMessage.STARTED: "Started",
+    MaintenanceMessage.FINISHED: "Finished",
+    MaintenanceMessage.CANCELLED: "Cancelled",
     IncidentRole.COMMANDER: "Incident commander",
     IncidentRole.TECHNICAL_LEAD: "Technical lead",
     IncidentRole.COMMS_LEAD: "Communications lead",

@@ -49,16 +49,11 @@ def calendar(frame: Frame, windows: Sequence[Entry]) -> bytes:
         event.add("description", _description(frame, window))
         event.add("url", frame.public_url + window.path)
         event.add("categories", ["Maintenance"])
-        event.add("status", "CANCELLED" if is_cancelled(window) else "CONFIRMED")
+        event.add("status", "CANCELLED" if window.is_cancelled else "CONFIRMED")
         # Readers' own time stays free.
         event.add("transp", "TRANSPARENT")
         made.add_component(event)
     return bytes(made.to_ical())
-
-
-def is_cancelled(window: Entry) -> bool:
-    """Tell whether a window was called off."""
-    return window.label == "Cancelled"
 
 
 def _description(frame: Frame, window: Entry) -> str:

@@ -6,7 +6,7 @@ exception, `load_drill`, is for the console: nothing that publishes may use it.
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -29,8 +29,18 @@ from statuspage.models import (
     Page,
     Update,
 )
+from statuspage.rules.maintenance import RUNNING, is_overlaid
 from statuspage.rules.times import next_month
-from statuspage.rules.vocabulary import LABELS, ComponentState, Impact, MaintenanceStage, Stage, Visibility, worst_state
+from statuspage.rules.vocabulary import (
+    LABELS,
+    ComponentState,
+    Impact,
+    MaintenanceMessage,
+    MaintenanceStage,
+    Stage,
+    Visibility,
+    worst_state,
+)
 
 DAYS_ON_FRONT = 14
 MONTHS_ON_HISTORY = 3
@@ -109,6 +119,14 @@ class Entry:
     post_mortem: Markup
     changed_at: datetime | None = None
     """When anything readers see of it was last changed, corrections too; None in lists."""
+    stage: str = ""
+    """The word of its stage; of a maintenance that was called off, ``completed``."""
+    scheduled_for: datetime | None = None
+    scheduled_until: datetime | None = None
+    """The window of a maintenance."""
+    completed_at: datetime | None = None
+    """When a maintenance was over, or called off."""
+    is_cancelled: bool = False
 
     @property
     def path(self) -> str:
@@ -194,7 +212,7 @@ def load_component(component_id: str) -> tuple[PublicComponent, tuple[Entry, ...
         )
     )
     entries = sorted((*incidents, *maintenances), key=lambda entry: entry.started_at, reverse=True)
-    return _component(component, component_id in _overlaid()), tuple(entries[:COMPONENT_ENTRIES])
+    return _component(component, _overlaid()), tuple(entries[:COMPONENT_ENTRIES])
 
 
 def load_latest(count: int, component_id: str = "") -> tuple[Entry, ...]:
@@ -325,6 +343,7 @@ _INCIDENTS_IN_BRIEF = (
 )
 _MAINTENANCES_IN_BRIEF = (
     select(Maintenance.id, Maintenance.title, Maintenance.stage, Maintenance.scheduled_for, Maintenance.scheduled_until)
+    .add_columns(Maintenance.completed_at, Maintenance.cancelled_at, MaintenanceUpdate.kind.label("message"))
     .add_columns(MaintenanceUpdate.stage.label("said"), MaintenanceUpdate.body_html, MaintenanceUpdate.posted_at)
     .outerjoin(
         MaintenanceUpdate,
@@ -358,6 +377,7 @@ def _brief_incidents(*conditions: ColumnElement[bool], limit: int | None = COMPO
             updates=_newest(row),
             components=(),
             post_mortem=Markup(),
+            stage=row.stage.value,
         )
         for row in db.session.execute(query)
     ]
@@ -371,7 +391,7 @@ def _brief_maintenances(*conditions: ColumnElement[bool], limit: int | None = CO
             kind="maintenance",
             id=row.id,
             title=row.title,
-            label=LABELS[row.stage],
+            label=_stage_label(row.stage, row.cancelled_at),
             is_open=row.stage in OPEN_MAINTENANCE,
             impact=None,
             started_at=row.scheduled_for,
@@ -381,6 +401,11 @@ def _brief_maintenances(*conditions: ColumnElement[bool], limit: int | None = CO
             updates=_newest(row),
             components=(),
             post_mortem=Markup(),
+            stage=row.stage.value,
+            scheduled_for=row.scheduled_for,
+            scheduled_until=row.scheduled_until,
+            completed_at=row.completed_at,
+            is_cancelled=row.cancelled_at is not None,
         )
         for row in db.session.execute(query)
     ]
@@ -390,7 +415,9 @@ def _newest(row: Any) -> tuple[PublicUpdate, ...]:
     if row.posted_at is None:
         return ()
     # Cleaned when the message was written.
-    return (PublicUpdate(row.said.value, LABELS[row.said], Markup(row.body_html), row.posted_at),)  # noqa: S704
+    message = getattr(row, "message", None)
+    label = LABELS[message if message in _SPOKEN else row.said]
+    return (PublicUpdate(row.said.value, label, Markup(row.body_html), row.posted_at),)  # noqa: S704
 
 
 def _from_incident(incident: Incident) -> Entry:
@@ -418,6 +445,7 @@ def _in_full(incident: Any, is_open: bool, updates: Sequence[Any], components: t
         changed_at=_latest(
             incident.post_mortem_published_at, *(at for each in updates for at in (each.posted_at, each.edited_at))
         ),
+        stage=incident.stage.value,
     )
 
 
@@ -426,7 +454,7 @@ def _from_maintenance(maintenance: Maintenance) -> Entry:
         kind="maintenance",
         id=maintenance.id,
         title=maintenance.title,
-        label=LABELS[maintenance.stage],
+        label=_stage_label(maintenance.stage, maintenance.cancelled_at),
         is_open=maintenance.stage in OPEN_MAINTENANCE,
         impact=None,
         started_at=maintenance.scheduled_for,
@@ -437,6 +465,11 @@ def _from_maintenance(maintenance: Maintenance) -> Entry:
         components=tuple(_component(each.component) for each in maintenance.components),
         post_mortem=Markup(),
         changed_at=_latest(maintenance.updated_at, maintenance.last_posted_at),
+        stage=maintenance.stage.value,
+        scheduled_for=maintenance.scheduled_for,
+        scheduled_until=maintenance.scheduled_until,
+        completed_at=maintenance.completed_at,
+        is_cancelled=maintenance.cancelled_at is not None,
     )
 
 
@@ -444,13 +477,27 @@ def _latest(*instants: datetime | None) -> datetime | None:
     return max((instant for instant in instants if instant is not None), default=None)
 
 
-def _updates(updates: Sequence[Any]) -> tuple[PublicUpdate, ...]:
+def _stage_label(stage: MaintenanceStage, cancelled_at: datetime | None) -> str:
+    return LABELS[stage] if cancelled_at is None else LABELS[MaintenanceMessage.CANCELLED]
+
+
+# What says more than that the stage is still the same.
+_SPOKEN = (MaintenanceMessage.MOVED, MaintenanceMessage.REMINDER, MaintenanceMessage.CANCELLED)
+
+
+def _update_label(update: Update | MaintenanceUpdate, before: str | None) -> str:
+    if isinstance(update, MaintenanceUpdate) and update.kind in _SPOKEN:
+        return LABELS[update.kind]
+    return "Update" if update.stage == before else LABELS[update.stage]
+
+
+def _updates(updates: Sequence[Update | MaintenanceUpdate]) -> tuple[PublicUpdate, ...]:
     """Newest first, as they come; one that did not change the stage is called "Update"."""
     earlier = [update.stage for update in updates[1:]]
     return tuple(
         PublicUpdate(
             stage=update.stage.value,
-            label="Update" if update.stage == before else LABELS[update.stage],
+            label=_update_label(update, before),
             # Cleaned when the message was written.
             html=Markup(update.body_html),  # noqa: S704
             posted_at=update.posted_at,
@@ -466,7 +513,8 @@ def _affected(affected: IncidentComponent) -> PublicComponent:
     return PublicComponent(component.id, component.name, component.description, affected.state)
 
 
-def _component(component: Component, in_maintenance: bool = False) -> PublicComponent:
+def _component(component: Component, overlaid: Container[str] = ()) -> PublicComponent:
+    in_maintenance = is_overlaid(component.state, component.id in overlaid)
     return PublicComponent(component.id, component.name, component.description, component.state, in_maintenance)
 
 
@@ -477,8 +525,7 @@ def _components() -> Sequence[Component]:
 
 def _overlaid() -> set[str]:
     """Ids of the components that a running maintenance window covers."""
-    running = (MaintenanceStage.IN_PROGRESS, MaintenanceStage.VERIFYING)
-    query = select(MaintenanceComponent.component_id).join(Maintenance).where(Maintenance.stage.in_(running))
+    query = select(MaintenanceComponent.component_id).join(Maintenance).where(Maintenance.stage.in_(RUNNING))
     return set(db.session.scalars(query))
 
 
@@ -486,9 +533,7 @@ def _grouped(components: Sequence[Component], overlaid: set[str]) -> Groups:
     groups = db.session.scalars(select(ComponentGroup).order_by(ComponentGroup.position)).all()
     headings = [*((group.name, group.id) for group in groups), ("", None)]
     listed = ((name, [each for each in components if each.group_id == group_id]) for name, group_id in headings)
-    return tuple(
-        (name, tuple(_component(each, each.id in overlaid) for each in found)) for name, found in listed if found
-    )
+    return tuple((name, tuple(_component(each, overlaid) for each in found)) for name, found in listed if found)
 
 
 def _days(frame: Frame, today: date, past: Sequence[Entry]) -> Iterable[tuple[date, tuple[Entry, ...]]]:

@@ -160,6 +160,9 @@ def _all_paths(site: Site) -> list[str]:
 
 def _paths_of(kind: str, subject_id: str, site: Site) -> set[str]:
     """Return the paths that a change of this subject makes stale."""
+    if kind == "month":
+        # A window was moved out of it.
+        return {f"/history/{subject_id}"}
     if kind == "component":
         entries = _ids(select(IncidentComponent.incident_id).where(IncidentComponent.component_id == subject_id))
         entries |= _ids(

@@ -40,8 +40,8 @@ WORDINGS = {
 }
 _MESSAGE_FIRST = "This goes out with a message: please give a body as well."
 _NEVER_TAKEN = {
-    "scheduled_for": "Maintenance can't be planned through this API.",
-    "scheduled_until": "Maintenance can't be planned through this API.",
+    "scheduled_for": "An incident can't become maintenance: please plan that with a POST of its own.",
+    "scheduled_until": "An incident can't become maintenance: please plan that with a POST of its own.",
     "backfill_date": "The past comes in with `statuspage import`.",
 }
 

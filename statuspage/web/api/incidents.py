@@ -7,16 +7,17 @@ from datetime import datetime
 
 from flask import request
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, or_, select, union_all
 from sqlalchemy.orm import selectinload
 
 from statuspage import clock
 from statuspage.actions import corrections, incidents
 from statuspage.db import db
-from statuspage.models import FormSubmission, Incident, Promise, Update
-from statuspage.rules.vocabulary import Conflict, MessageKind, NotFound, Stage, TokenScope
+from statuspage.models import FormSubmission, Incident, Maintenance, MaintenanceUpdate, Promise, Update
+from statuspage.rules.maintenance import OPEN, RUNNING
+from statuspage.rules.vocabulary import Conflict, MaintenanceStage, MessageKind, NotFound, Stage, TokenScope
 from statuspage.web import access
-from statuspage.web.api import bodies, changes, keys, shapes
+from statuspage.web.api import bodies, changes, keys, shapes, windows
 from statuspage.web.api.pages import find_frame
 from statuspage.web.api.promises import RANK
 from statuspage.web.api.routes import PAGE, answer, at, make_blueprint
@@ -34,15 +35,58 @@ USED_KEY = "This Idempotency-Key was used already, with another body."
 @at(blueprint, f"{PAGE}/incidents", "GET")
 @access.needs_scope(TokenScope.READ)
 def list_incidents(page_id: str) -> ResponseReturnValue:
-    """List the incidents, newest first; ``q`` looks into their names, stages and messages."""
-    words = bodies.query_text("q")
-    query = select(Incident)
+    """List incidents and maintenance windows, newest first; ``q`` looks into their names, stages and messages."""
+    frame, words = find_frame(page_id), bodies.query_text("q")
+    size, offset = bodies.paging()
+    rows = union_all(_incident_ids(words), _window_ids(words)).subquery()
+    newest_first = select(rows.c.id).order_by(rows.c.at.desc(), rows.c.id).limit(size).offset(offset)
+    ids = list(db.session.scalars(newest_first))
+    shown = _shapes(frame, _load(select(Incident).where(Incident.id.in_(ids))), clock.now())
+    shown += [
+        shapes.maintenance(frame, each) for each in windows.load(select(Maintenance).where(Maintenance.id.in_(ids)))
+    ]
+    return answer(sorted(shown, key=lambda each: ids.index(str(each["id"]))))
+
+
+def _incident_ids(words: str) -> Select[str, datetime]:
+    query = select(Incident.id, Incident.declared_at.label("at"))
     if words:
         said = select(Update.incident_id).where(Update.body.icontains(words, autoescape=True))
         in_stage = Incident.stage.in_([stage for stage in Stage if stage.value == words.lower()])
         named = Incident.title.icontains(words, autoescape=True)
         query = query.where(or_(named, in_stage, Incident.id.in_(said)))
-    return _listed(page_id, query)
+    return query
+
+
+def _window_ids(words: str) -> Select[str, datetime]:
+    query = select(Maintenance.id, Maintenance.created_at.label("at"))
+    if words:
+        said = select(MaintenanceUpdate.maintenance_id).where(MaintenanceUpdate.body.icontains(words, autoescape=True))
+        in_stage = Maintenance.stage.in_([stage for stage in MaintenanceStage if stage.value == words.lower()])
+        named = Maintenance.title.icontains(words, autoescape=True)
+        query = query.where(or_(named, in_stage, Maintenance.id.in_(said)))
+    return query
+
+
+@at(blueprint, f"{PAGE}/incidents/scheduled", "GET")
+@access.needs_scope(TokenScope.READ)
+def list_scheduled(page_id: str) -> ResponseReturnValue:
+    """List the maintenance windows that are not over, the soonest first."""
+    return windows.listed(page_id, OPEN)
+
+
+@at(blueprint, f"{PAGE}/incidents/upcoming", "GET")
+@access.needs_scope(TokenScope.READ)
+def list_upcoming(page_id: str) -> ResponseReturnValue:
+    """List the maintenance windows that have not begun, the soonest first."""
+    return windows.listed(page_id, (MaintenanceStage.SCHEDULED,))
+
+
+@at(blueprint, f"{PAGE}/incidents/active_maintenance", "GET")
+@access.needs_scope(TokenScope.READ)
+def list_active_maintenance(page_id: str) -> ResponseReturnValue:
+    """List the maintenance windows that go on, the soonest first."""
+    return windows.listed(page_id, RUNNING)
 
 
 @at(blueprint, f"{PAGE}/incidents/unresolved", "GET")
@@ -55,10 +99,13 @@ def list_unresolved(page_id: str) -> ResponseReturnValue:
 @at(blueprint, f"{PAGE}/incidents", "POST")
 @access.needs_scope(TokenScope.WRITE)
 def create_incident(page_id: str) -> ResponseReturnValue:
-    """Declare an incident: the clock starts. With a body its first message is posted too."""
+    """Declare an incident: the clock starts. With a body its first message is posted too; with a window, plan it."""
     find_frame(page_id)
-    now = clock.now()
-    wanted = changes.parse_new(bodies.read("incident"), now)
+    now, fields = clock.now(), bodies.read("incident")
+    if windows.is_wanted(fields):
+        with _naming_the_key(keys.nonce(windows.PLANNING)):
+            return windows.create(page_id, fields, now)
+    wanted = changes.parse_new(fields, now)
     # Two transactions, each done once however often the request comes: a retry completes what a crash left.
     declaring, telling = keys.nonce(DECLARATION), keys.nonce(MESSAGE)
     with _naming_the_key(declaring):
@@ -85,7 +132,9 @@ def _naming_the_key(nonce: str) -> Iterator[None]:
 @at(blueprint, INCIDENT, "GET")
 @access.needs_scope(TokenScope.READ)
 def show_incident(page_id: str, incident_id: str) -> ResponseReturnValue:
-    """Return an incident."""
+    """Return an incident or a maintenance window."""
+    if windows.find(incident_id) is not None:
+        return answer(windows.shown(page_id, incident_id))
     return answer(_shown(page_id, incident_id, clock.now()))
 
 
@@ -94,6 +143,8 @@ def show_incident(page_id: str, incident_id: str) -> ResponseReturnValue:
 def edit_incident(page_id: str, incident_id: str) -> ResponseReturnValue:
     """Change an incident: re-open, correct, regrade, assign, tell the team, tell the public, in this order."""
     find_frame(page_id)
+    if windows.find(incident_id) is not None:
+        return windows.edit(page_id, incident_id, clock.now())
     fields, now = bodies.read("incident"), clock.now()
     incident = _get(incident_id)
     nonces = {step: keys.nonce(step, incident_id, repr(request.get_data())) for step in (MESSAGE, TO_THE_TEAM)}

@@ -28,7 +28,7 @@ SENTENCES = {
     503: "The database does not answer. Please try again in a minute.",
 }
 # What the console shows a person, by the name a program gave it.
-OUTWARD = {"title": "name"}
+OUTWARD = {"title": "name", "rule": "recurrence"}
 
 
 class Unreadable(Exception):

@@ -8,11 +8,14 @@ from statuspage.models import (
     Component,
     ComponentGroup,
     Incident,
+    Maintenance,
+    MaintenanceUpdate,
     Promise,
     Update,
 )
 from statuspage.rules.vocabulary import (
     IncidentRole,
+    MaintenanceStage,
     PromiseState,
     Stage,
     worst_state,
@@ -38,6 +41,7 @@ __all__ = [
     "component",
     "group",
     "incident",
+    "maintenance",
     "make_frame",
     "page",
     "promise",
@@ -179,6 +183,68 @@ def incident(frame: Frame, shown: Incident, promises: Iterable[Promise], now: da
         "reminder_intervals": None,
         "started_at": frame.instant(shown.started_at),
         **_own_keys(shown, promises, now),
+    }
+
+
+def maintenance(frame: Frame, shown: Maintenance) -> dict[str, Any]:
+    """Return a maintenance window with Statuspage's v1 keys and ours behind them."""
+    verifying = next((each.posted_at for each in shown.updates if each.stage is MaintenanceStage.VERIFYING), None)
+    return {
+        "id": shown.id,
+        "components": [component(frame, each.component) for each in shown.components],
+        "created_at": frame.instant(shown.created_at),
+        "impact": "maintenance",
+        "impact_override": None,
+        "incident_updates": [_maintenance_update(frame, each) for each in shown.updates],
+        "metadata": {},
+        "monitoring_at": frame.instant(verifying),
+        "name": shown.title,
+        "page_id": frame.page.id,
+        "postmortem_body": None,
+        "postmortem_body_last_updated_at": None,
+        "postmortem_ignored": False,
+        "postmortem_notified_subscribers": False,
+        "postmortem_notified_twitter": False,
+        "postmortem_published_at": None,
+        "resolved_at": frame.instant(shown.completed_at),
+        "scheduled_auto_completed": shown.finishes_itself,
+        "scheduled_auto_in_progress": shown.starts_itself,
+        "scheduled_for": frame.instant(shown.scheduled_for),
+        "auto_transition_deliver_notifications_at_end": shown.notifies,
+        "auto_transition_deliver_notifications_at_start": shown.notifies,
+        "auto_transition_to_maintenance_state": True,
+        "auto_transition_to_operational_state": True,
+        "scheduled_remind_prior": shown.remind_minutes is not None,
+        "scheduled_reminded_at": frame.instant(shown.reminded_at),
+        "scheduled_until": frame.instant(shown.scheduled_until),
+        "shortlink": f"{frame.public_url}/incidents/{shown.id}",
+        "status": shown.stage.value,
+        "updated_at": frame.instant(shown.updated_at),
+        "reminder_intervals": None,
+        "started_at": frame.instant(shown.started_at or shown.scheduled_for),
+        "cancelled_at": utc(shown.cancelled_at),
+        "remind_minutes": shown.remind_minutes,
+        "recurrence": shown.series.rule if shown.series else None,
+        "version": shown.version,
+    }
+
+
+def _maintenance_update(frame: Frame, shown: MaintenanceUpdate) -> dict[str, Any]:
+    posted_at = frame.instant(shown.posted_at)
+    return {
+        "id": shown.id,
+        "status": shown.stage.value,
+        "body": shown.body,
+        "incident_id": shown.maintenance_id,
+        "created_at": frame.instant(shown.created_at),
+        "updated_at": posted_at,
+        "display_at": posted_at,
+        "affected_components": None,
+        "deliver_notifications": shown.is_told,
+        "custom_tweet": None,
+        "tweet_id": None,
+        "twitter_updated_at": None,
+        "wants_twitter_update": False,
     }
 
 
