@@ -92,7 +92,7 @@ def test_a_change_raises_the_sequence_and_keeps_the_id() -> None:
 
 
 def test_a_window_that_was_called_off_says_so() -> None:
-    assert event(entries.window(label="Cancelled", is_open=False))["STATUS"] == "CANCELLED"
+    assert event(entries.window(label="Cancelled", is_open=False, is_cancelled=True))["STATUS"] == "CANCELLED"
 
 
 @pytest.mark.parametrize("length", [timedelta(0), timedelta(minutes=-5)])
