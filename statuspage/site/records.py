@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import FromClause, select
+from sqlalchemy import FromClause, Select, select
 
 from statuspage import shapes
 from statuspage.db import db
@@ -68,13 +68,20 @@ class Records:
 def load_records(public_url: str, count: int) -> Records:
     """Return the components and the newest ``count`` incidents and maintenances, besides all open ones."""
     page = db.session.execute(select(Page).execution_options(populate_existing=True)).scalar_one()
-    newest = (_INCIDENTS.c.last_posted_at.desc(), _INCIDENTS.c.id.desc())
-    incidents = _incidents(select(_INCIDENTS).where(PUBLISHED).order_by(*newest).limit(count))
-    opened = _incidents(select(_INCIDENTS).where(PUBLISHED, Incident.stage != Stage.RESOLVED).order_by(*newest))
+    order = (_INCIDENTS.c.last_posted_at.desc(), _INCIDENTS.c.id.desc())
+    published = select(_INCIDENTS).where(PUBLISHED).order_by(*order)
+    incidents, opened = _with_parts(
+        (published.limit(count), published.where(Incident.stage != Stage.RESOLVED)), _UPDATES, _AFFECTED, "incident_id"
+    )
     # One that is planned without a word has no message yet.
     latest = (_MAINTENANCES.c.last_posted_at.desc().nulls_last(), _MAINTENANCES.c.id.desc())
-    maintenances = _maintenances(select(_MAINTENANCES).order_by(*latest).limit(count))
-    planned = _maintenances(select(_MAINTENANCES).where(Maintenance.stage.in_(OPEN_MAINTENANCE)).order_by(*latest))
+    windows = select(_MAINTENANCES).order_by(*latest)
+    maintenances, planned = _with_parts(
+        (windows.limit(count), windows.where(Maintenance.stage.in_(OPEN_MAINTENANCE))),
+        _SAID,
+        _COVERED,
+        "maintenance_id",
+    )
     groups = select(ComponentGroup).order_by(ComponentGroup.position).execution_options(populate_existing=True)
     components = select(Component).order_by(Component.position).execution_options(populate_existing=True)
     return Records(
@@ -88,21 +95,18 @@ def load_records(public_url: str, count: int) -> Records:
     )
 
 
-def _incidents(query: Any) -> list[Event]:
-    return _with_parts(query, _UPDATES, _AFFECTED, "incident_id")
-
-
-def _maintenances(query: Any) -> list[Event]:
-    return _with_parts(query, _SAID, _COVERED, "maintenance_id")
-
-
-def _with_parts(query: Any, updates: FromClause, components: FromClause, owner: str) -> list[Event]:
-    rows = db.session.execute(query).all()
-    ids = [row.id for row in rows]
-    said: dict[str, list[Any]] = defaultdict(list)
-    for row in db.session.execute(select(updates).where(updates.c[owner].in_(ids)).order_by(updates.c.sequence.desc())):
-        said[getattr(row, owner)].append(row)
-    named: dict[str, list[str]] = defaultdict(list)
-    for row in db.session.execute(select(components).where(components.c[owner].in_(ids))):
-        named[getattr(row, owner)].append(row.component_id)
-    return [Event(row, said[row.id], named[row.id]) for row in rows]
+def _with_parts(
+    queries: Sequence[Select[Any]], updates: FromClause, components: FromClause, owner: str
+) -> list[list[Event]]:
+    """Return what each query finds, with what belongs to it; what several find is read once."""
+    found = [db.session.execute(query).all() for query in queries]
+    ids = {row.id for rows in found for row in rows}
+    said, named = defaultdict(list), defaultdict(list)
+    if ids:
+        for row in db.session.execute(
+            select(updates).where(updates.c[owner].in_(ids)).order_by(updates.c.sequence.desc())
+        ):
+            said[getattr(row, owner)].append(row)
+        for row in db.session.execute(select(components).where(components.c[owner].in_(ids))):
+            named[getattr(row, owner)].append(row.component_id)
+    return [[Event(row, said[row.id], named[row.id]) for row in rows] for rows in found]
