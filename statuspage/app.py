@@ -228,7 +228,7 @@ def _database_error(error: DBAPIError | PoolTimeout) -> ResponseReturnValue:
 
 
 def _error_page(code: int, sentence: str = "") -> tuple[str | Response, int]:
-    if api.is_ours(request.path):
+    if api.is_for_programs(request.path):
         return api.refuse(code), code
     title, remedy = TITLES.get(code, TITLES[400] if code < 500 else TITLES[500])
     return render_template("error.html", title=title, sentence=sentence or remedy), code

@@ -58,7 +58,12 @@ def at(blueprint: Blueprint, path: str, *methods: str) -> Callable[[View], View]
 
 def is_ours(path: str) -> bool:
     """Tell whether a path is one of the API's, whether or not anything is there."""
-    return path == PREFIX or path.startswith((f"{PREFIX}/", "/api/v2/"))
+    return path == PREFIX or path.startswith(f"{PREFIX}/")
+
+
+def is_for_programs(path: str) -> bool:
+    """Tell whether whoever asks there reads JSON: the API, or sign-up by program."""
+    return is_ours(path) or path.startswith("/api/v2/")
 
 
 def answer(content: Any, status: int = 200) -> Response:
