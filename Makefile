@@ -6,12 +6,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CLIENTS := .venv-clients
 UV := $(shell command -v uv 2>/dev/null)
 # Two for each core, from two to six: half of the tests sleep while a process of theirs starts.
 PYTEST_WORKERS ?= $(shell n=$$(( 2 * $$(nproc 2>/dev/null || echo 1) )); [ $$n -lt 2 ] && n=2; [ $$n -gt 6 ] && n=6; echo $$n)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench lock services
+.PHONY: help run test check bench lock services clients
 
 help: ## list what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
@@ -19,7 +20,7 @@ help: ## list what there is to make
 run: $(VENV)/ready ## run the service on http://127.0.0.1:8000 (PORT and HOST change it)
 	@$(BIN)/statuspage serve --init
 
-test: $(VENV)/ready-dev services ## run every test: PostgreSQL and a real browser included
+test: $(VENV)/ready-dev services clients ## run every test: PostgreSQL and a real browser included
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(TESTS)
 
 check: $(VENV)/ready-dev ## format, lint, types, the laws of the house
@@ -44,6 +45,21 @@ lock: ## re-make requirements*.txt from pyproject.toml (needs uv)
 
 services: $(VENV)/ready-dev
 	@$(BIN)/python tests/install_services.py
+
+# Programs of others that read the page; where they can't be installed their tests are skipped by name.
+clients:
+	@$(MAKE) --no-print-directory $(CLIENTS)/ready || echo "The clients of others could not be installed."
+
+$(CLIENTS)/ready: requirements-clients.txt
+	@echo "Installing clients of others into $(CLIENTS) …"
+ifdef UV
+	@uv venv --quiet --clear --python "$$(command -v $(PYTHON))" $(CLIENTS)
+	@uv pip install --quiet --python $(CLIENTS)/bin/python --require-hashes -r requirements-clients.txt
+else
+	@$(PYTHON) -m venv --clear $(CLIENTS)
+	@$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-clients.txt
+endif
+	@touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \

@@ -17,7 +17,7 @@ from statuspage.links import LIFETIMES, Purpose
 from statuspage.rendering import FILTERS
 from statuspage.rules.vocabulary import Conflict, NotFound
 from statuspage.settings import Settings, load
-from statuspage.web import access, auth, health, hooks, manage, nudges, subscribe
+from statuspage.web import access, auth, health, hooks, manage, nudges, subscribe, subscribe_json
 from statuspage.web.admin import channels as admin_channels
 from statuspage.web.admin import components as admin_components
 from statuspage.web.admin import imports as admin_imports
@@ -123,7 +123,7 @@ def _register(app: Flask, csrf: CSRFProtect) -> None:
         admin_page,
     ):
         app.register_blueprint(part.blueprint)
-    for part in (api_pages, api_incidents, api_documents, api_promises, api_subscribers):
+    for part in (api_pages, api_incidents, api_documents, api_promises, api_subscribers, subscribe_json):
         # No cookie counts here, so no other site can use one.
         csrf.exempt(part.blueprint)
         app.register_blueprint(part.blueprint)
@@ -230,7 +230,7 @@ def _database_error(error: DBAPIError | PoolTimeout) -> ResponseReturnValue:
 
 
 def _error_page(code: int, sentence: str = "") -> tuple[str | Response, int]:
-    if api.is_ours(request.path):
+    if api.is_for_programs(request.path):
         return api.refuse(code), code
     title, remedy = TITLES.get(code, TITLES[400] if code < 500 else TITLES[500])
     return render_template("error.html", title=title, sentence=sentence or remedy), code

@@ -352,7 +352,12 @@ def _incident(names: dict[str, str]) -> Callable[[Record], _Made]:
             "last_posted_at": said[-1]["posted_at"] if said else created_at,
             "post_mortem": "\n\n".join(text_of(update, "body").strip() for update in post_mortems),
             "post_mortem_published_at": post_mortems[-1]["posted_at"] if post_mortems else None,
-            "imported": _imported(record, digest, updated_at, post_mortems=[_rest(update) for update in post_mortems]),
+            "imported": _imported(
+                record,
+                digest,
+                updated_at,
+                post_mortems=[{"id": update["id"]} | _rest(update) for update in post_mortems],
+            ),
             "created_at": created_at,
             "updated_at": updated_at,
         }

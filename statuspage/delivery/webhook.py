@@ -188,7 +188,7 @@ def _update(frame: Frame, shown: Update) -> dict[str, Any]:
         "twitter_updated_at": None,
         "updated_at": frame.instant(shown.edited_at) or posted_at,
         "display_at": posted_at,
-        "affected_components": affected_components(shown) or [{"name": NOTHING_AFFECTED}],
+        "affected_components": affected_components(frame, shown) or [{"name": NOTHING_AFFECTED}],
         "custom_tweet": None,
         "deliver_notifications": True,
         "id": shown.id,

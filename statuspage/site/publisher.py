@@ -16,8 +16,9 @@ from statuspage.rendering import TEMPLATES, environment, machine_instant
 from statuspage.rules.times import next_month, require_utc
 from statuspage.rules.vocabulary import LABELS, PAGE_STATE_WORDS
 from statuspage.settings import Settings
-from statuspage.site import badge, calendar, contact, feeds, page, snapshot
+from statuspage.site import badge, calendar, contact, feeds, page, snapshot, statuspage_v2
 from statuspage.site.page import Frame
+from statuspage.site.records import Records, load_records
 
 STATIC = TEMPLATES.parent / "static"
 PATIENCE_SECONDS = 2.0
@@ -25,7 +26,9 @@ FRONT_AGE = timedelta(minutes=5)
 FEEDS = ("/history.rss", "/history.atom", "/feed.json")
 CALENDAR = "/history.ics"
 # What a change of one incident can touch besides its own pages.
-FRONT = ("/", "/history", "/favicon.svg", "/favicon.ico", "/badge.svg", *FEEDS)
+FRONT = ("/", "/history", "/favicon.svg", "/favicon.ico", "/badge.svg", *FEEDS, *statuspage_v2.PATHS)
+# Written every few minutes, so that "as of" says that all is well just now, not when something last changed.
+RENEWED = ("/", "/api/v2/summary.json", "/api/v2/status.json")
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,11 @@ class Site:
                 else None
             )
         return self._feeds[component_id]
+
+    @cached_property
+    def records(self) -> Records:
+        """What every document for programs holds, read once."""
+        return load_records(self.frame.public_url, statuspage_v2.NEWEST)
 
     def entries_of(self, month: date) -> tuple[page.Entry, ...]:
         """Return what began in a month; the history and the month's own page read it once."""
@@ -138,8 +146,7 @@ def _stale_paths(site: Site, current: snapshot.Current | None, settings: Setting
     written_at = datetime.fromisoformat(current.generated_at).astimezone(UTC)
     paths |= _paths_of_broken_promises(site, written_at)
     if site.now - written_at >= FRONT_AGE:
-        # "As of" on the front page says that all is well just now, not when something last changed.
-        paths.add("/")
+        paths |= set(RENEWED)
     return sorted(paths | _paths_of_new_day(site, date.fromisoformat(current.local_day)))
 
 
@@ -333,6 +340,10 @@ def _security(site: Site) -> bytes | None:
     return contact.security_txt(site.frame, site.mail_from, site.now)
 
 
+def _statuspage_v2(site: Site, name: str) -> bytes | None:
+    return statuspage_v2.document(name, site.records, site.now)
+
+
 def _missing(site: Site) -> bytes:
     return _html("missing", site)
 
@@ -363,6 +374,7 @@ RENDERERS: Mapping[str, Callable[..., bytes | None]] = {
     r"/history\.atom": _atom,
     r"/feed\.json": _json_feed,
     re.escape(CALENDAR): _calendar,
+    r"/api/v2/([a-z/-]+)\.json": _statuspage_v2,
     "/404": _missing,
     r"/robots\.txt": _robots,
     r"/favicon\.svg": _favicon,
@@ -402,4 +414,4 @@ def _sources() -> Iterable[Path]:
     yield from sorted((TEMPLATES / "components").iterdir())
     yield from (STATIC / name for name in ("base.css", "public.css", "feed.css", "public.js", "embed.js"))
     yield from sorted(Path(__file__).parent.glob("*.py"))
-    yield TEMPLATES.parent / "statuspage" / "prose.py"
+    yield from (TEMPLATES.parent / "statuspage" / name for name in ("prose.py", "shapes.py"))

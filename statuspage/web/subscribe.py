@@ -53,16 +53,16 @@ def form() -> ResponseReturnValue:
 @access.public
 def sign_up() -> ResponseReturnValue:
     """Take a sign-up; the answer is the same whether or not the address is known."""
-    _refuse_other_sites()
+    refuse_other_sites()
     if _is_a_program():
         return render("subscribed")
     email, typed = request.form.get("email", ""), _typed()
-    wait = _wait(email)
+    wait = seconds_to_wait(email)
     if wait:
         return _form(email, typed, {"email": TOO_MANY}), 429, {"Retry-After": str(wait)}
     try:
         wanted = _posted_sign_up(email.strip())
-        subscriptions.subscribe(wanted, _browser(), _settings().secret_keys, clock.now())
+        subscriptions.subscribe(wanted, browser(), _settings().secret_keys, clock.now())
     except RuleBroken as broken:
         return _form(email, typed, broken.errors), 422
     return render("subscribed")
@@ -82,16 +82,16 @@ def follow_form(incident_id: str) -> ResponseReturnValue:
 @access.public
 def follow(incident_id: str) -> ResponseReturnValue:
     """Take a request to follow one incident; the answer is the same whether or not the address is known."""
-    _refuse_other_sites()
+    refuse_other_sites()
     if _is_a_program():
         return render("subscribed")
     email = request.form.get("email", "")
-    wait = _wait(email)
+    wait = seconds_to_wait(email)
     if wait:
         return _follow_form(incident_id, email, {"email": TOO_MANY}), 429, {"Retry-After": str(wait)}
     try:
         wanted = SignUp(email.strip(), incident_id=incident_id)
-        subscriptions.subscribe(wanted, _browser(), _settings().secret_keys, clock.now())
+        subscriptions.subscribe(wanted, browser(), _settings().secret_keys, clock.now())
     except RuleBroken as broken:
         return _follow_form(incident_id, email, broken.errors), 422
     return render("subscribed")
@@ -123,7 +123,7 @@ def confirm(token: str) -> ResponseReturnValue:
     if incident_id:
         done = subscriptions.follow(subscriber.id, incident_id, clock.now())
     else:
-        done = subscriptions.confirm(subscriber.id, token, _browser(), _settings().secret_keys, clock.now())
+        done = subscriptions.confirm(subscriber.id, token, browser(), _settings().secret_keys, clock.now())
     if not done:
         return stale_link()
     followed = dict(subscriptions.followed_by(subscriber.id))
@@ -172,12 +172,15 @@ def unsubscribe(token: str) -> ResponseReturnValue:
     return ("", 200) if one_click else render("unsubscribe", done=True, manage_url=manage_url(subscriber))
 
 
-def _refuse_other_sites() -> None:
-    """The page's form has no token, since its page is a file for everybody: the browser says where it stands."""
+def refuse_other_sites(*trusted: str) -> None:
+    """Refuse what a browser posts from another site; ``trusted`` are more words of Sec-Fetch-Site to take.
+
+    The page's form has no token, since its page is a file for everybody: the browser says where it stands.
+    """
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         # Of a page that sends no referrer the only word: such a page calls its own origin null.
-        if site not in ("same-origin", "none"):
+        if site not in ("same-origin", "none", *trusted):
             abort(403)
         return
     origin = request.headers.get("Origin")
@@ -207,7 +210,7 @@ def _is_a_program() -> bool:
     return 0 <= seconds < FASTEST_PERSON_SECONDS
 
 
-def _wait(email: str) -> int:
+def seconds_to_wait(email: str) -> int:
     """Count a sign-up; return the seconds to wait if there were too many: from there, to there, or altogether."""
     mailbox = mailbox_key(email.strip())[:254]
     domain = mailbox.rpartition("@")[2]
@@ -302,7 +305,8 @@ def _form_token() -> str:
     return make_token(_settings(), Purpose.SIGN_UP, clock.now().isoformat())
 
 
-def _browser() -> Browser:
+def browser() -> Browser:
+    """Return who asks, as evidence of a sign-up."""
     return Browser(request.remote_addr or "", request.user_agent.string)
 
 

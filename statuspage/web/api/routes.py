@@ -35,9 +35,9 @@ class Unreadable(Exception):
     """A body that can't be taken apart; the message is for whoever sent it."""
 
 
-def make_blueprint(name: str) -> Blueprint:
+def make_blueprint(name: str, prefix: str = PREFIX) -> Blueprint:
     """Return a part of the API that refuses in JSON."""
-    made = Blueprint(name, __name__, url_prefix=PREFIX)
+    made = Blueprint(name, __name__, url_prefix=prefix)
     made.register_error_handler(RuleBroken, lambda broken: refuse_fields(broken.errors))
     made.register_error_handler(Conflict, lambda conflict: refuse(409, _for_programs(str(conflict))))
     made.register_error_handler(NotFound, lambda _: refuse(404))
@@ -59,6 +59,11 @@ def at(blueprint: Blueprint, path: str, *methods: str) -> Callable[[View], View]
 def is_ours(path: str) -> bool:
     """Tell whether a path is one of the API's, whether or not anything is there."""
     return path == PREFIX or path.startswith(f"{PREFIX}/")
+
+
+def is_for_programs(path: str) -> bool:
+    """Tell whether whoever asks there reads JSON: the API, or sign-up by program."""
+    return is_ours(path) or path.startswith("/api/v2/")
 
 
 def answer(content: Any, status: int = 200) -> Response:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from statuspage import shapes
 from statuspage.models import (
     Component,
     ComponentGroup,
@@ -18,15 +19,12 @@ from statuspage.rules.vocabulary import (
     MaintenanceStage,
     PromiseState,
     Stage,
-    worst_state,
 )
 from statuspage.shapes import (
     INWARD_IMPACTS,
     INWARD_STATES,
-    OUTWARD_STATES,
     UNDER_MAINTENANCE,
     Frame,
-    affected_components,
     make_frame,
     outward_impact,
     said_at,
@@ -107,43 +105,12 @@ def page(frame: Frame) -> dict[str, Any]:
 
 def component(frame: Frame, shown: Component) -> dict[str, Any]:
     """Return a component with Statuspage's keys."""
-    return {
-        "id": shown.id,
-        "name": shown.name,
-        "status": frame.status(shown),
-        "created_at": frame.instant(shown.created_at),
-        "updated_at": frame.instant(shown.updated_at),
-        "position": shown.position,
-        "description": shown.description or None,
-        "showcase": True,
-        "start_date": shown.start_date.isoformat() if shown.start_date else None,
-        "group_id": shown.group_id,
-        "page_id": frame.page.id,
-        "group": False,
-        "only_show_if_degraded": False,
-        "automation_email": None,
-    }
+    return {**shapes.component(frame, shown), "automation_email": None}
 
 
 def group(frame: Frame, shown: ComponentGroup, children: Sequence[Component]) -> dict[str, Any]:
     """Return a group as Statuspage lists it among the components: as bad as the worst in it."""
-    return {
-        "id": shown.id,
-        "name": shown.name,
-        "status": OUTWARD_STATES[worst_state(each.state for each in children)],
-        "created_at": frame.instant(shown.created_at),
-        "updated_at": frame.instant(shown.updated_at),
-        "position": shown.position,
-        "description": shown.description or None,
-        "showcase": False,
-        "start_date": None,
-        "group_id": None,
-        "page_id": frame.page.id,
-        "group": True,
-        "only_show_if_degraded": False,
-        "automation_email": None,
-        "components": [each.id for each in children],
-    }
+    return {**shapes.group(frame, shown, children), "automation_email": None}
 
 
 def incident(frame: Frame, shown: Incident, promises: Iterable[Promise], now: datetime) -> dict[str, Any]:
@@ -262,23 +229,7 @@ def _own_keys(shown: Incident, promises: Iterable[Promise], now: datetime) -> di
 
 
 def _update(frame: Frame, shown: Update) -> dict[str, Any]:
-    posted_at = frame.instant(shown.posted_at)
-    affected = affected_components(shown)
-    return {
-        "id": shown.id,
-        "status": shown.stage.value,
-        "body": shown.body,
-        "incident_id": shown.incident_id,
-        "created_at": frame.instant(shown.created_at),
-        "updated_at": frame.instant(shown.edited_at or shown.posted_at),
-        "display_at": posted_at,
-        "affected_components": affected or None,
-        "deliver_notifications": True,
-        "custom_tweet": None,
-        "tweet_id": None,
-        "twitter_updated_at": None,
-        "wants_twitter_update": False,
-    }
+    return {**shapes.incident_update(frame, shown), "twitter_updated_at": None, "wants_twitter_update": False}
 
 
 def promise(shown: Promise, now: datetime) -> dict[str, Any]:
