@@ -226,9 +226,10 @@ def load_groups() -> Groups:
     return _grouped(_components(), _overlaid())
 
 
-def load_component_ids() -> list[str]:
-    """Return the id of every component on the page."""
-    return list(db.session.scalars(select(Component.id).where(Component.archived_at.is_(None))))
+def load_component_ids(*, in_trouble: bool = False) -> list[str]:
+    """Return the id of every component on the page, or of those that are not operational."""
+    query = select(Component.id).where(Component.archived_at.is_(None))
+    return list(db.session.scalars(query.where(Component.state != ComponentState.OPERATIONAL) if in_trouble else query))
 
 
 def load_broken_promises(since: datetime, now: datetime) -> list[str]:

@@ -16,7 +16,7 @@ from statuspage.rendering import TEMPLATES, environment, machine_instant
 from statuspage.rules.times import next_month, require_utc
 from statuspage.rules.vocabulary import LABELS, PAGE_STATE_WORDS
 from statuspage.settings import Settings
-from statuspage.site import feeds, page, snapshot
+from statuspage.site import feeds, page, snapshot, uptime
 from statuspage.site.page import Frame
 
 STATIC = TEMPLATES.parent / "static"
@@ -117,7 +117,7 @@ def _stale_paths(site: Site, current: snapshot.Current | None, settings: Setting
     paths |= _paths_of_broken_promises(site, written_at)
     if site.now - written_at >= FRONT_AGE:
         # "As of" on the front page says that all is well just now, not when something last changed.
-        paths.add("/")
+        paths |= {"/", *_paths_of_components_in_trouble()}
     return sorted(paths | _paths_of_new_day(site, date.fromisoformat(current.local_day)))
 
 
@@ -154,12 +154,18 @@ def _paths_of(kind: str, subject_id: str, site: Site) -> set[str]:
 
 
 def _paths_of_new_day(site: Site, written: date) -> set[str]:
-    """A new day moves the front page's list on; a new month has a page, and links to it."""
+    """A new day moves the front page's list and every component's bars on; a new month has a page, and links to it."""
     today = site.frame.day(site.now)
     if today == written:
         return set()
     months = [month for month in page.load_months(site.frame, site.now) if month >= written.replace(day=1)]
-    return {"/", "/history", *(f"/history/{month:%Y-%m}" for month in months)}
+    components = [f"/components/{component_id}" for component_id in page.load_component_ids()]
+    return {"/", "/history", *components, *(f"/history/{month:%Y-%m}" for month in months)}
+
+
+def _paths_of_components_in_trouble() -> set[str]:
+    """Their downtime grows while nobody says anything."""
+    return {f"/components/{component_id}" for component_id in page.load_component_ids(in_trouble=True)}
 
 
 def _paths_of_missing_months(site: Site, settings: Settings) -> set[str]:
@@ -182,6 +188,7 @@ def _ids(query: Select[str]) -> set[str]:
 
 def _write_all(settings: Settings, site: Site) -> list[str]:
     """Write everything; what belongs to nothing any more is taken away before the folder is said to be whole."""
+    uptime.forget()
     paths = _all_paths(site)
     snapshot.remove_others(settings.site_dir, paths)
     return _write(settings, site, paths)
@@ -236,7 +243,8 @@ def _html(template: str, site: Site, **values: object) -> bytes:
 
 def _front(site: Site) -> bytes:
     front = page.load_front(site.frame, site.now)
-    return _html("front", site, front=front, words=PAGE_STATE_WORDS[front.state])
+    uptimes = uptime.load_all(site.frame, site.now)
+    return _html("front", site, front=front, words=PAGE_STATE_WORDS[front.state], uptimes=uptimes)
 
 
 def _entry(site: Site, entry_id: str) -> bytes | None:
@@ -246,7 +254,10 @@ def _entry(site: Site, entry_id: str) -> bytes | None:
 
 def _component(site: Site, component_id: str) -> bytes | None:
     found = page.load_component(component_id)
-    return _html("component", site, component=found[0], entries=found[1]) if found is not None else None
+    if found is None:
+        return None
+    past = uptime.load_one(site.frame, component_id, site.now)
+    return _html("component", site, component=found[0], entries=found[1], past=past)
 
 
 def _history(site: Site) -> bytes:
@@ -335,4 +346,4 @@ def _sources() -> Iterable[Path]:
     yield from sorted((TEMPLATES / "components").iterdir())
     yield from (STATIC / name for name in ("base.css", "public.css", "public.js"))
     yield from sorted(Path(__file__).parent.glob("*.py"))
-    yield TEMPLATES.parent / "statuspage" / "prose.py"
+    yield from (TEMPLATES.parent / "statuspage" / name for name in ("prose.py", "rules/uptime.py"))

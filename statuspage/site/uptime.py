@@ -1,0 +1,370 @@
+"""Uptime as readers see it: each component's last days as bars, in words, and the days with problems one by one."""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Row, Select, func, select
+
+from statuspage.db import db
+from statuspage.models import (
+    Component,
+    ComponentStateChange,
+    Incident,
+    IncidentComponent,
+    Maintenance,
+    MaintenanceComponent,
+    Page,
+)
+from statuspage.rules import uptime
+from statuspage.rules.times import next_month, span_in_words
+from statuspage.rules.uptime import Condition, Day, LocalDay, Span, StateChange, UptimeRule
+from statuspage.rules.vocabulary import MaintenanceStage
+from statuspage.site.page import PUBLISHED, Frame
+
+DAYS = 90
+MONTHS = 12
+# In lists on the front page: what is older is on the component's own page.
+LISTED = 7
+INCIDENTS = 500
+HELD_WINDOWS = (MaintenanceStage.IN_PROGRESS, MaintenanceStage.VERIFYING, MaintenanceStage.COMPLETED)
+# Maintenance is looked for from so long before the first day.
+LONGEST_WINDOW = timedelta(days=31)
+CACHED = 64
+
+# A day is 4 units wide, 3 of them bar; dashes make the bars of a run. The worse, the taller: no colour is needed.
+_Y = {
+    Condition.NO_DATA: (22,),
+    Condition.OPERATIONAL: (16,),
+    Condition.MAINTENANCE: (11, 21),
+    Condition.DEGRADED: (14,),
+    Condition.OUTAGE: (12,),
+}
+CLASSES = {
+    Condition.NO_DATA: "unknown",
+    Condition.OPERATIONAL: "up",
+    Condition.MAINTENANCE: "planned",
+    Condition.DEGRADED: "slow",
+    Condition.OUTAGE: "down",
+}
+
+
+@dataclass(frozen=True)
+class ShownDay:
+    """A day as it is listed."""
+
+    date: date
+    words: str
+    """``Outage 42 min, degraded 10 min``; how it was in short."""
+    outage: str
+    """How long, in words; empty for not at all."""
+    degraded: str
+    maintenance: str
+    worst: Condition
+    incidents: tuple[tuple[str, str], ...]
+    """Path and title of what went on."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A part of the bars: the path of one condition's days; with words, one day."""
+
+    css_class: str
+    path: str
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class ComponentUptime:
+    """A component's last days."""
+
+    percent: str
+    """``99.98 %``."""
+    known_days: int
+    """Of how many days anything is known."""
+    problem_days: int
+    bars: tuple[Bar, ...]
+    problems: tuple[ShownDay, ...]
+    """The newest days with problems, newest first."""
+
+
+@dataclass(frozen=True)
+class ComponentPast:
+    """A component's last days and months, for its own page."""
+
+    uptime: ComponentUptime
+    days: tuple[ShownDay, ...]
+    """Every one of the last days of which something is known, newest first."""
+    months: tuple[tuple[date, str, str], ...]
+    """First day, uptime and downtime in words of each month, newest first."""
+
+
+Days = Mapping[str, Sequence[Day]]
+Incidents = Mapping[str, Sequence[Row[Any]]]
+
+
+def load_all(frame: Frame, now: datetime) -> Mapping[str, ComponentUptime]:
+    """Return the last days of every component on the page."""
+    today = frame.day(now)
+    local = _local_days(frame.zone, today - timedelta(days=DAYS - 1), today)
+    rule = _rule()
+    incidents = _incidents(local[0].begin, None)
+    return {
+        component_id: _shown(days, local, rule, incidents.get(component_id, ()), now, LISTED)
+        for component_id, days in _days(local, rule, None, now).items()
+    }
+
+
+def load_one(frame: Frame, component_id: str, now: datetime) -> ComponentPast:
+    """Return a component's last days and months."""
+    today = frame.day(now)
+    first = next_month(today.replace(day=1), 1 - MONTHS)
+    local = _local_days(frame.zone, first, today)
+    rule = _rule()
+    days = _days(local, rule, component_id, now)[component_id]
+    last_days, last_local = days[-DAYS:], local[-DAYS:]
+    incidents = _incidents(last_local[0].begin, component_id).get(component_id, ())
+    listed = [
+        _shown_day(day, span, incidents, now)
+        for day, span in zip(reversed(last_days), reversed(last_local), strict=True)
+        if day.worst is not Condition.NO_DATA
+    ]
+    return ComponentPast(
+        _shown(last_days, last_local, rule, incidents, now, DAYS), tuple(listed), tuple(_months(days, rule))
+    )
+
+
+def _rule() -> UptimeRule:
+    row = db.session.execute(select(Page.uptime_degraded_percent, Page.uptime_excludes_maintenance)).one()
+    return UptimeRule(*row)
+
+
+@lru_cache(maxsize=8)
+def _local_days(zone: ZoneInfo, first: date, last: date) -> Sequence[LocalDay]:
+    return uptime.local_days(zone, first, last)
+
+
+# --- what is on record -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Closed:
+    """The days that are over, and what today begins with."""
+
+    days: Days
+    changes: Mapping[str, Sequence[StateChange]]
+
+
+# Days that are over are reckoned again only after something was added to the ledger, or maintenance changed.
+_closed: dict[object, _Closed] = {}
+
+
+def forget() -> None:
+    """Let everything be reckoned anew."""
+    _closed.clear()
+
+
+def _days(local: Sequence[LocalDay], rule: UptimeRule, component_id: str | None, now: datetime) -> Days:
+    """Return each component's days, today so far included."""
+    first, today = local[0].begin, local[-1]
+    components = db.session.execute(_components(first, component_id)).all()
+    windows = _windows(first, component_id)
+    newest = db.session.scalar(select(func.max(ComponentStateChange.id)))
+    key = (
+        str(db.engine.url),
+        newest,
+        tuple(local[:1]),
+        today.date,
+        rule,
+        tuple(map(tuple, components)),
+        tuple(map(tuple, windows)),
+    )
+    closed = _closed.get(key)
+    spans = _spans(windows, now)
+    begins = {row.id: _begin(row.start_date, local) for row in components}
+    if closed is None:
+        closed = _closed_days(components, spans, begins, local, rule, component_id)
+        while len(_closed) >= CACHED:
+            _closed.pop(next(iter(_closed)), None)
+        _closed[key] = closed
+    return {
+        row.id: [
+            *closed.days[row.id],
+            *uptime.daily(closed.changes[row.id], spans.get(row.id, ()), [today], begins[row.id], now, rule),
+        ]
+        for row in components
+    }
+
+
+def _closed_days(
+    components: Sequence[Row[Any]],
+    spans: Mapping[str, Sequence[Span]],
+    begins: Mapping[str, datetime | None],
+    local: Sequence[LocalDay],
+    rule: UptimeRule,
+    component_id: str | None,
+) -> _Closed:
+    first, today = local[0].begin, local[-1].begin
+    changes: dict[str, list[StateChange]] = {row.id: [] for row in components}
+    for row in components:
+        if row.state is not None:
+            changes[row.id].append(StateChange(first, row.state))
+    for each, *change in db.session.execute(_changes(first, component_id)):
+        # Those of archived components are nobody's.
+        if each in changes:
+            changes[each].append(StateChange(*change))
+    days = {
+        each: uptime.daily(found, spans.get(each, ()), local[:-1], begins[each], today, rule)
+        for each, found in changes.items()
+    }
+    return _Closed(days, {each: _since(found, today) for each, found in changes.items()})
+
+
+def _since(changes: Sequence[StateChange], moment: datetime) -> list[StateChange]:
+    """What holds at a moment, and what comes after it."""
+    earlier = [change for change in changes if change.at < moment]
+    return [*(change._replace(at=moment) for change in earlier[-1:]), *changes[len(earlier) :]]
+
+
+def _begin(start_date: date | None, local: Sequence[LocalDay]) -> datetime | None:
+    """When a component with a start date began to count; None if that is long ago or unknown."""
+    if start_date is None or start_date <= local[0].date:
+        return None
+    return next((day.begin for day in local if day.date == start_date), local[-1].end)
+
+
+def _components(first: datetime, component_id: str | None) -> Select[Any]:
+    """The components on the page and the state in which they came into the first day."""
+    table = ComponentStateChange
+    before = (
+        select(table.state)
+        .where(table.component_id == Component.id, table.changed_at < first)
+        .order_by(table.changed_at.desc(), table.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = select(Component.id, Component.start_date, before.label("state")).where(Component.archived_at.is_(None))
+    return query if component_id is None else query.where(Component.id == component_id)
+
+
+def _changes(first: datetime, component_id: str | None) -> Select[Any]:
+    table = ComponentStateChange
+    query = select(table.component_id, table.changed_at, table.state).where(table.changed_at >= first)
+    if component_id is not None:
+        query = query.where(table.component_id == component_id)
+    return query.order_by(table.changed_at, table.id)
+
+
+def _windows(first: datetime, component_id: str | None) -> Sequence[Row[Any]]:
+    """Maintenance that was or is being done; what is only planned takes nothing away from a day."""
+    query = (
+        select(MaintenanceComponent.component_id, Maintenance.scheduled_for, Maintenance.scheduled_until)
+        .add_columns(Maintenance.completed_at, Maintenance.stage)
+        .join(Maintenance)
+        .where(Maintenance.stage.in_(HELD_WINDOWS), Maintenance.scheduled_for >= first - LONGEST_WINDOW)
+        .order_by(Maintenance.scheduled_for, Maintenance.id)
+    )
+    if component_id is not None:
+        query = query.where(MaintenanceComponent.component_id == component_id)
+    return db.session.execute(query).all()
+
+
+def _spans(windows: Iterable[Row[Any]], now: datetime) -> Mapping[str, Sequence[Span]]:
+    spans: dict[str, list[Span]] = {}
+    for component_id, begin, planned_end, completed_at, stage in windows:
+        end = completed_at or planned_end if stage is MaintenanceStage.COMPLETED else now
+        spans.setdefault(component_id, []).append(Span(begin, end))
+    return spans
+
+
+def _incidents(first: datetime, component_id: str | None) -> Incidents:
+    """What readers may see of the incidents of these days, by component; newest first."""
+    query = (
+        select(IncidentComponent.component_id, Incident.id, Incident.title, Incident.started_at, Incident.resolved_at)
+        .join(Incident)
+        # One that began long before and ended in these days is not named; its time counts all the same.
+        .where(PUBLISHED, Incident.started_at >= first - LONGEST_WINDOW)
+        .order_by(Incident.started_at.desc())
+        .limit(INCIDENTS)
+    )
+    if component_id is not None:
+        query = query.where(IncidentComponent.component_id == component_id)
+    found: dict[str, list[Row[Any]]] = {}
+    row: Row[Any]
+    for row in db.session.execute(query):
+        found.setdefault(row.component_id, []).append(row)
+    return found
+
+
+# --- how it is shown -------------------------------------------------------------------------------
+
+
+def _shown(
+    days: Sequence[Day],
+    local: Sequence[LocalDay],
+    rule: UptimeRule,
+    incidents: Sequence[Row[Any]],
+    now: datetime,
+    listed: int,
+) -> ComponentUptime:
+    worst = [day.worst for day in days]
+    problems = [index for index, condition in enumerate(worst) if condition in uptime.PROBLEMS]
+    newest = problems[-listed:]
+    shown = {index: _shown_day(days[index], local[index], incidents, now) for index in newest}
+    return ComponentUptime(
+        percent=uptime.percent_in_words(uptime.uptime(days, rule)),
+        known_days=len(worst) - worst.count(Condition.NO_DATA),
+        problem_days=len(problems),
+        bars=tuple(_bars(worst, shown)),
+        problems=tuple(shown[index] for index in reversed(newest)),
+    )
+
+
+def _bars(worst: Sequence[Condition], named: Mapping[int, ShownDay]) -> list[Bar]:
+    """One path for each condition's days; the days that are listed have one of their own, with their words."""
+    bars: list[Bar] = []
+    paths = dict.fromkeys(reversed(uptime.CONDITIONS), "")
+    # The key of a named day is its own; others of one condition that follow each other are one run.
+    for (condition, own), run in itertools.groupby(range(len(worst)), lambda index: (worst[index], named.get(index))):
+        indexes = list(run)
+        path = _run(condition, indexes[0], indexes[-1])
+        if own is None:
+            paths[condition] += path
+        else:
+            bars.append(Bar(CLASSES[condition], path, f"{short_date(own.date)}: {own.words}"))
+    return [*(Bar(CLASSES[condition], path) for condition, path in paths.items() if path), *bars]
+
+
+def _run(condition: Condition, first: int, last: int) -> str:
+    return "".join(f"M{4 * first} {y}h{4 * (last - first) + 3}" for y in _Y[condition])
+
+
+def _shown_day(day: Day, local: LocalDay, incidents: Iterable[Row[Any]], now: datetime) -> ShownDay:
+    maintenance, degraded, outage = (span_in_words(span) if span else "" for span in day[3:])
+    named = (("outage", outage), ("degraded", degraded), ("maintenance", maintenance))
+    words = ", ".join(f"{name} {span}" for name, span in named if span).capitalize()
+    went_on = tuple(
+        (f"/incidents/{row.id}", row.title)
+        for row in incidents
+        if row.started_at < local.end and (row.resolved_at or now) >= local.begin
+    )
+    return ShownDay(day.date, words, outage, degraded, maintenance, day.worst, went_on)
+
+
+def short_date(day: date) -> str:
+    """Write a day for readers, within a year: ``12 Nov``."""
+    return f"{day.day} {day:%b}"
+
+
+def _months(days: Sequence[Day], rule: UptimeRule) -> Iterable[tuple[date, str, str]]:
+    months: dict[date, list[Day]] = {}
+    for day in days:
+        months.setdefault(day.date.replace(day=1), []).append(day)
+    for month, found in reversed(months.items()):
+        if any(day.worst is not Condition.NO_DATA for day in found):
+            outage = sum((day.outage for day in found), timedelta(0))
+            yield month, uptime.percent_in_words(uptime.uptime(found, rule)), span_in_words(outage) if outage else ""
