@@ -134,6 +134,12 @@ class Front:
     days: tuple[tuple[date, tuple[Entry, ...]], ...]
     """What began on each of the last days, newest first, empty days too."""
 
+    @property
+    def affected(self) -> list[PublicComponent]:
+        """The components that are not operational."""
+        listed = (component for _, components in self.groups for component in components)
+        return [component for component in listed if component.state is not ComponentState.OPERATIONAL]
+
 
 def load_frame(public_url: str) -> Frame | None:
     """Return the page's frame; None while there is no page."""

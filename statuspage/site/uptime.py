@@ -63,7 +63,6 @@ class ShownDay:
     outage: str
     """How long, in words; empty for not at all."""
     degraded: str
-    maintenance: str
     worst: Condition
     incidents: tuple[tuple[str, str], ...]
     """Path and title of what went on."""
@@ -103,8 +102,10 @@ class ComponentPast:
     """First day, uptime and downtime in words of each month, newest first."""
 
 
+# Plain columns, whichever.
+Columns = tuple[Any, ...]
 Days = Mapping[str, Sequence[Day]]
-Incidents = Mapping[str, Sequence[Row[Any]]]
+Incidents = Mapping[str, Sequence[Row[*Columns]]]
 
 
 def load_all(frame: Frame, now: datetime) -> Mapping[str, ComponentUptime]:
@@ -201,7 +202,7 @@ def _days(local: Sequence[LocalDay], rule: UptimeRule, component_id: str | None,
 
 
 def _closed_days(
-    components: Sequence[Row[Any]],
+    components: Sequence[Row[*Columns]],
     spans: Mapping[str, Sequence[Span]],
     begins: Mapping[str, datetime | None],
     local: Sequence[LocalDay],
@@ -237,7 +238,7 @@ def _begin(start_date: date | None, local: Sequence[LocalDay]) -> datetime | Non
     return next((day.begin for day in local if day.date == start_date), local[-1].end)
 
 
-def _components(first: datetime, component_id: str | None) -> Select[Any]:
+def _components(first: datetime, component_id: str | None) -> Select[*Columns]:
     """The components on the page and the state in which they came into the first day."""
     table = ComponentStateChange
     before = (
@@ -247,21 +248,23 @@ def _components(first: datetime, component_id: str | None) -> Select[Any]:
         .limit(1)
         .scalar_subquery()
     )
-    query = select(Component.id, Component.start_date, before.label("state")).where(Component.archived_at.is_(None))
+    query: Select[*Columns] = select(Component.id, Component.start_date, before.label("state")).where(
+        Component.archived_at.is_(None)
+    )
     return query if component_id is None else query.where(Component.id == component_id)
 
 
-def _changes(first: datetime, component_id: str | None) -> Select[Any]:
+def _changes(first: datetime, component_id: str | None) -> Select[*Columns]:
     table = ComponentStateChange
-    query = select(table.component_id, table.changed_at, table.state).where(table.changed_at >= first)
+    query: Select[*Columns] = select(table.component_id, table.changed_at, table.state).where(table.changed_at >= first)
     if component_id is not None:
         query = query.where(table.component_id == component_id)
     return query.order_by(table.changed_at, table.id)
 
 
-def _windows(first: datetime, component_id: str | None) -> Sequence[Row[Any]]:
+def _windows(first: datetime, component_id: str | None) -> Sequence[Row[*Columns]]:
     """Maintenance that was or is being done; what is only planned takes nothing away from a day."""
-    query = (
+    query: Select[*Columns] = (
         select(MaintenanceComponent.component_id, Maintenance.scheduled_for, Maintenance.scheduled_until)
         .add_columns(Maintenance.completed_at, Maintenance.stage)
         .join(Maintenance)
@@ -273,7 +276,7 @@ def _windows(first: datetime, component_id: str | None) -> Sequence[Row[Any]]:
     return db.session.execute(query).all()
 
 
-def _spans(windows: Iterable[Row[Any]], now: datetime) -> Mapping[str, Sequence[Span]]:
+def _spans(windows: Iterable[Row[*Columns]], now: datetime) -> Mapping[str, Sequence[Span]]:
     spans: dict[str, list[Span]] = {}
     for component_id, begin, planned_end, completed_at, stage in windows:
         end = completed_at or planned_end if stage is MaintenanceStage.COMPLETED else now
@@ -283,7 +286,7 @@ def _spans(windows: Iterable[Row[Any]], now: datetime) -> Mapping[str, Sequence[
 
 def _incidents(first: datetime, component_id: str | None) -> Incidents:
     """What readers may see of the incidents of these days, by component; newest first."""
-    query = (
+    query: Select[*Columns] = (
         select(IncidentComponent.component_id, Incident.id, Incident.title, Incident.started_at, Incident.resolved_at)
         .join(Incident)
         # One that began long before and ended in these days is not named; its time counts all the same.
@@ -293,8 +296,7 @@ def _incidents(first: datetime, component_id: str | None) -> Incidents:
     )
     if component_id is not None:
         query = query.where(IncidentComponent.component_id == component_id)
-    found: dict[str, list[Row[Any]]] = {}
-    row: Row[Any]
+    found: dict[str, list[Row[*Columns]]] = {}
     for row in db.session.execute(query):
         found.setdefault(row.component_id, []).append(row)
     return found
@@ -307,7 +309,7 @@ def _shown(
     days: Sequence[Day],
     local: Sequence[LocalDay],
     rule: UptimeRule,
-    incidents: Sequence[Row[Any]],
+    incidents: Sequence[Row[*Columns]],
     now: datetime,
     listed: int,
 ) -> ComponentUptime:
@@ -343,7 +345,7 @@ def _run(condition: Condition, first: int, last: int) -> str:
     return "".join(f"M{4 * first} {y}h{4 * (last - first) + 3}" for y in _Y[condition])
 
 
-def _shown_day(day: Day, local: LocalDay, incidents: Iterable[Row[Any]], now: datetime) -> ShownDay:
+def _shown_day(day: Day, local: LocalDay, incidents: Iterable[Row[*Columns]], now: datetime) -> ShownDay:
     maintenance, degraded, outage = (span_in_words(span) if span else "" for span in day[3:])
     named = (("outage", outage), ("degraded", degraded), ("maintenance", maintenance))
     words = ", ".join(f"{name} {span}" for name, span in named if span).capitalize()
@@ -352,7 +354,7 @@ def _shown_day(day: Day, local: LocalDay, incidents: Iterable[Row[Any]], now: da
         for row in incidents
         if row.started_at < local.end and (row.resolved_at or now) >= local.begin
     )
-    return ShownDay(day.date, words, outage, degraded, maintenance, day.worst, went_on)
+    return ShownDay(day.date, words, outage, degraded, day.worst, went_on)
 
 
 def short_date(day: date) -> str:
