@@ -74,8 +74,14 @@ class Day(NamedTuple):
     @property
     def worst(self) -> Condition:
         """The worst that the day saw; no data only if nothing else is known."""
-        spent = self[1:]
-        return next((each for each in reversed(CONDITIONS) if spent[CONDITIONS.index(each)]), Condition.NO_DATA)
+        # Written out: it is asked of every day of every component, whenever a page is written.
+        if self.outage:
+            return Condition.OUTAGE
+        if self.degraded:
+            return Condition.DEGRADED
+        if self.maintenance:
+            return Condition.MAINTENANCE
+        return Condition.OPERATIONAL if self.operational else Condition.NO_DATA
 
     @property
     def is_problem(self) -> bool:
@@ -178,6 +184,12 @@ def _overlaid(pieces: Iterable[tuple[datetime, datetime, int]], window: Span) ->
         if inner_end < end:
             result.append((inner_end, end, rank))
     return result
+
+
+def total(days: Sequence[Day]) -> Day:
+    """Add days up, as if they were one long day with the date of the first."""
+    _, *spent = zip(*days, strict=True)
+    return Day(days[0].date, *(sum(lengths, ZERO) for lengths in spent))
 
 
 def uptime(days: Iterable[Day], rule: UptimeRule) -> Fraction | None:

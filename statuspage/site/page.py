@@ -30,6 +30,7 @@ from statuspage.models import (
     Update,
 )
 from statuspage.rules.times import next_month
+from statuspage.rules.uptime import UptimeRule
 from statuspage.rules.vocabulary import LABELS, ComponentState, Impact, MaintenanceStage, Stage, Visibility, worst_state
 
 DAYS_ON_FRONT = 14
@@ -51,6 +52,7 @@ class Frame:
     public_url: str
     revision: int
     created_at: datetime
+    uptime_rule: UptimeRule
 
     def day(self, instant: datetime) -> date:
         """Return the calendar day of an instant in the page's own time zone."""
@@ -146,7 +148,10 @@ def load_frame(public_url: str) -> Frame | None:
     page = db.session.scalar(select(Page).execution_options(populate_existing=True))
     if page is None:
         return None
-    return Frame(page.name, ZoneInfo(page.time_zone), page.support_url, public_url, page.revision, page.created_at)
+    rule = UptimeRule(page.uptime_degraded_percent, page.uptime_excludes_maintenance)
+    return Frame(
+        page.name, ZoneInfo(page.time_zone), page.support_url, public_url, page.revision, page.created_at, rule
+    )
 
 
 def load_state() -> ComponentState:

@@ -4,11 +4,11 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, bindparam, func, select
 
 from statuspage.db import db
 from statuspage.models import (
@@ -18,7 +18,6 @@ from statuspage.models import (
     IncidentComponent,
     Maintenance,
     MaintenanceComponent,
-    Page,
 )
 from statuspage.rules import uptime
 from statuspage.rules.times import next_month, span_in_words
@@ -29,7 +28,7 @@ from statuspage.site.page import PUBLISHED, Frame
 DAYS = 90
 MONTHS = 12
 # In lists on the front page: what is older is on the component's own page.
-LISTED = 7
+LISTED = 5
 INCIDENTS = 500
 HELD_WINDOWS = (MaintenanceStage.IN_PROGRESS, MaintenanceStage.VERIFYING, MaintenanceStage.COMPLETED)
 # Maintenance is looked for from so long before the first day.
@@ -112,36 +111,31 @@ def load_all(frame: Frame, now: datetime) -> Mapping[str, ComponentUptime]:
     """Return the last days of every component on the page."""
     today = frame.day(now)
     local = _local_days(frame.zone, today - timedelta(days=DAYS - 1), today)
-    rule = _rule()
-    incidents = _incidents(local[0].begin, None)
+    incidents = _incidents(local[0].begin, "")
     return {
-        component_id: _shown(days, local, rule, incidents.get(component_id, ()), now, LISTED)
-        for component_id, days in _days(local, rule, None, now).items()
+        component_id: _shown(past, local, frame.uptime_rule, incidents.get(component_id, ()), now, LISTED)
+        for component_id, past in _pasts(local, frame.uptime_rule, "", now).items()
     }
 
 
 def load_one(frame: Frame, component_id: str, now: datetime) -> ComponentPast:
     """Return a component's last days and months."""
     today = frame.day(now)
-    first = next_month(today.replace(day=1), 1 - MONTHS)
-    local = _local_days(frame.zone, first, today)
-    rule = _rule()
-    days = _days(local, rule, component_id, now)[component_id]
-    last_days, last_local = days[-DAYS:], local[-DAYS:]
+    local = _local_days(frame.zone, next_month(today.replace(day=1), 1 - MONTHS), today)
+    past = _pasts(local, frame.uptime_rule, component_id, now)[component_id]
+    last = _Past(past.closed[1 - DAYS :], past.worst[1 - DAYS :], uptime.total(past.closed[1 - DAYS :]), past.today)
+    last_local = local[-DAYS:]
     incidents = _incidents(last_local[0].begin, component_id).get(component_id, ())
     listed = [
         _shown_day(day, span, incidents, now)
-        for day, span in zip(reversed(last_days), reversed(last_local), strict=True)
+        for day, span in zip(reversed([*last.closed, last.today]), reversed(last_local), strict=True)
         if day.worst is not Condition.NO_DATA
     ]
     return ComponentPast(
-        _shown(last_days, last_local, rule, incidents, now, DAYS), tuple(listed), tuple(_months(days, rule))
+        _shown(last, last_local, frame.uptime_rule, incidents, now, DAYS),
+        tuple(listed),
+        tuple(_months([*past.closed, past.today], frame.uptime_rule)),
     )
-
-
-def _rule() -> UptimeRule:
-    row = db.session.execute(select(Page.uptime_degraded_percent, Page.uptime_excludes_maintenance)).one()
-    return UptimeRule(*row)
 
 
 @lru_cache(maxsize=8)
@@ -154,75 +148,80 @@ def _local_days(zone: ZoneInfo, first: date, last: date) -> Sequence[LocalDay]:
 
 @dataclass(frozen=True)
 class _Closed:
-    """The days that are over, and what today begins with."""
+    """The days of a component that are over, and what today begins with."""
 
-    days: Days
-    changes: Mapping[str, Sequence[StateChange]]
+    days: Sequence[Day]
+    worst: Sequence[Condition]
+    total: Day
+    changes: Sequence[StateChange]
+
+
+@dataclass(frozen=True)
+class _Past:
+    """The days of a component."""
+
+    closed: Sequence[Day]
+    worst: Sequence[Condition]
+    """Of each closed day."""
+    total: Day
+    """Of the closed days."""
+    today: Day
 
 
 # Days that are over are reckoned again only after something was added to the ledger, or maintenance changed.
-_closed: dict[object, _Closed] = {}
+_known: dict[object, Mapping[str, _Closed]] = {}
 
 
 def forget() -> None:
     """Let everything be reckoned anew."""
-    _closed.clear()
+    _known.clear()
 
 
-def _days(local: Sequence[LocalDay], rule: UptimeRule, component_id: str | None, now: datetime) -> Days:
-    """Return each component's days, today so far included."""
+def _pasts(local: Sequence[LocalDay], rule: UptimeRule, component_id: str, now: datetime) -> Mapping[str, _Past]:
+    """Return the days of one component, or of all for an empty id; today so far included."""
     first, today = local[0].begin, local[-1]
-    components = db.session.execute(_components(first, component_id)).all()
-    windows = _windows(first, component_id)
-    newest = db.session.scalar(select(func.max(ComponentStateChange.id)))
-    key = (
-        str(db.engine.url),
-        newest,
-        tuple(local[:1]),
-        today.date,
-        rule,
-        tuple(map(tuple, components)),
-        tuple(map(tuple, windows)),
-    )
-    closed = _closed.get(key)
+    asked = {"first": first, "early": first - LONGEST_WINDOW, "component": component_id}
+    components = db.session.execute(_components(bool(component_id)), asked).all()
+    windows = db.session.execute(_windows(bool(component_id)), asked).all()
+    key = (str(db.engine.url), first, today.date, rule, tuple(map(tuple, components)), tuple(map(tuple, windows)))
     spans = _spans(windows, now)
     begins = {row.id: _begin(row.start_date, local) for row in components}
+    closed = _known.get(key)
     if closed is None:
-        closed = _closed_days(components, spans, begins, local, rule, component_id)
-        while len(_closed) >= CACHED:
-            _closed.pop(next(iter(_closed)), None)
-        _closed[key] = closed
-    return {
-        row.id: [
-            *closed.days[row.id],
-            *uptime.daily(closed.changes[row.id], spans.get(row.id, ()), [today], begins[row.id], now, rule),
-        ]
-        for row in components
-    }
+        closed = _closed(components, spans, begins, local, rule, asked)
+        while len(_known) >= CACHED:
+            _known.pop(next(iter(_known)), None)
+        _known[key] = closed
+    pasts = {}
+    for each, known in closed.items():
+        (so_far,) = uptime.daily(known.changes, spans.get(each, ()), [today], begins[each], now, rule)
+        pasts[each] = _Past(known.days, known.worst, known.total, so_far)
+    return pasts
 
 
-def _closed_days(
+def _closed(
     components: Sequence[Row[*Columns]],
     spans: Mapping[str, Sequence[Span]],
     begins: Mapping[str, datetime | None],
     local: Sequence[LocalDay],
     rule: UptimeRule,
-    component_id: str | None,
-) -> _Closed:
+    asked: Mapping[str, object],
+) -> Mapping[str, _Closed]:
     first, today = local[0].begin, local[-1].begin
     changes: dict[str, list[StateChange]] = {row.id: [] for row in components}
     for row in components:
         if row.state is not None:
             changes[row.id].append(StateChange(first, row.state))
-    for each, *change in db.session.execute(_changes(first, component_id)):
+    for each, *change in db.session.execute(_changes(bool(asked["component"])), asked):
         # Those of archived components are nobody's.
         if each in changes:
             changes[each].append(StateChange(*change))
-    days = {
-        each: uptime.daily(found, spans.get(each, ()), local[:-1], begins[each], today, rule)
-        for each, found in changes.items()
-    }
-    return _Closed(days, {each: _since(found, today) for each, found in changes.items()})
+    closed = {}
+    for each, found in changes.items():
+        days = uptime.daily(found, spans.get(each, ()), local[:-1], begins[each], today, rule)
+        worst = [day.worst for day in days]
+        closed[each] = _Closed(days, worst, uptime.total(days), _since(found, today))
+    return closed
 
 
 def _since(changes: Sequence[StateChange], moment: datetime) -> list[StateChange]:
@@ -238,42 +237,45 @@ def _begin(start_date: date | None, local: Sequence[LocalDay]) -> datetime | Non
     return next((day.begin for day in local if day.date == start_date), local[-1].end)
 
 
-def _components(first: datetime, component_id: str | None) -> Select[*Columns]:
-    """The components on the page and the state in which they came into the first day."""
+# The queries are built once, since building takes as long as asking: for one component and for all.
+
+
+@cache
+def _components(is_one: bool) -> Select[*Columns]:
+    """The components on the page, the state in which they came into the first day, and how far the ledger goes."""
     table = ComponentStateChange
     before = (
         select(table.state)
-        .where(table.component_id == Component.id, table.changed_at < first)
+        .where(table.component_id == Component.id, table.changed_at < bindparam("first"))
         .order_by(table.changed_at.desc(), table.id.desc())
         .limit(1)
         .scalar_subquery()
     )
-    query: Select[*Columns] = select(Component.id, Component.start_date, before.label("state")).where(
-        Component.archived_at.is_(None)
-    )
-    return query if component_id is None else query.where(Component.id == component_id)
+    newest = select(func.max(table.id)).scalar_subquery()
+    query: Select[*Columns] = select(Component.id, Component.start_date, before.label("state"), newest.label("newest"))
+    query = query.where(Component.archived_at.is_(None))
+    return query.where(Component.id == bindparam("component")) if is_one else query
 
 
-def _changes(first: datetime, component_id: str | None) -> Select[*Columns]:
+@cache
+def _changes(is_one: bool) -> Select[*Columns]:
     table = ComponentStateChange
-    query: Select[*Columns] = select(table.component_id, table.changed_at, table.state).where(table.changed_at >= first)
-    if component_id is not None:
-        query = query.where(table.component_id == component_id)
-    return query.order_by(table.changed_at, table.id)
+    query: Select[*Columns] = select(table.component_id, table.changed_at, table.state)
+    query = query.where(table.changed_at >= bindparam("first")).order_by(table.changed_at, table.id)
+    return query.where(table.component_id == bindparam("component")) if is_one else query
 
 
-def _windows(first: datetime, component_id: str | None) -> Sequence[Row[*Columns]]:
+@cache
+def _windows(is_one: bool) -> Select[*Columns]:
     """Maintenance that was or is being done; what is only planned takes nothing away from a day."""
     query: Select[*Columns] = (
         select(MaintenanceComponent.component_id, Maintenance.scheduled_for, Maintenance.scheduled_until)
         .add_columns(Maintenance.completed_at, Maintenance.stage)
         .join(Maintenance)
-        .where(Maintenance.stage.in_(HELD_WINDOWS), Maintenance.scheduled_for >= first - LONGEST_WINDOW)
+        .where(Maintenance.stage.in_(HELD_WINDOWS), Maintenance.scheduled_for >= bindparam("early"))
         .order_by(Maintenance.scheduled_for, Maintenance.id)
     )
-    if component_id is not None:
-        query = query.where(MaintenanceComponent.component_id == component_id)
-    return db.session.execute(query).all()
+    return query.where(MaintenanceComponent.component_id == bindparam("component")) if is_one else query
 
 
 def _spans(windows: Iterable[Row[*Columns]], now: datetime) -> Mapping[str, Sequence[Span]]:
@@ -284,20 +286,24 @@ def _spans(windows: Iterable[Row[*Columns]], now: datetime) -> Mapping[str, Sequ
     return spans
 
 
-def _incidents(first: datetime, component_id: str | None) -> Incidents:
-    """What readers may see of the incidents of these days, by component; newest first."""
+@cache
+def _went_on(is_one: bool) -> Select[*Columns]:
+    """What readers may see of the incidents of these days; newest first."""
     query: Select[*Columns] = (
         select(IncidentComponent.component_id, Incident.id, Incident.title, Incident.started_at, Incident.resolved_at)
         .join(Incident)
         # One that began long before and ended in these days is not named; its time counts all the same.
-        .where(PUBLISHED, Incident.started_at >= first - LONGEST_WINDOW)
+        .where(PUBLISHED, Incident.started_at >= bindparam("early"))
         .order_by(Incident.started_at.desc())
         .limit(INCIDENTS)
     )
-    if component_id is not None:
-        query = query.where(IncidentComponent.component_id == component_id)
+    return query.where(IncidentComponent.component_id == bindparam("component")) if is_one else query
+
+
+def _incidents(first: datetime, component_id: str) -> Incidents:
+    asked = {"early": first - LONGEST_WINDOW, "component": component_id}
     found: dict[str, list[Row[*Columns]]] = {}
-    for row in db.session.execute(query):
+    for row in db.session.execute(_went_on(bool(component_id)), asked):
         found.setdefault(row.component_id, []).append(row)
     return found
 
@@ -306,19 +312,20 @@ def _incidents(first: datetime, component_id: str | None) -> Incidents:
 
 
 def _shown(
-    days: Sequence[Day],
+    past: _Past,
     local: Sequence[LocalDay],
     rule: UptimeRule,
     incidents: Sequence[Row[*Columns]],
     now: datetime,
     listed: int,
 ) -> ComponentUptime:
-    worst = [day.worst for day in days]
+    days = [*past.closed, past.today]
+    worst = [*past.worst, past.today.worst]
     problems = [index for index, condition in enumerate(worst) if condition in uptime.PROBLEMS]
     newest = problems[-listed:]
     shown = {index: _shown_day(days[index], local[index], incidents, now) for index in newest}
     return ComponentUptime(
-        percent=uptime.percent_in_words(uptime.uptime(days, rule)),
+        percent=uptime.percent_in_words(uptime.uptime((past.total, past.today), rule)),
         known_days=len(worst) - worst.count(Condition.NO_DATA),
         problem_days=len(problems),
         bars=tuple(_bars(worst, shown)),
@@ -330,18 +337,22 @@ def _bars(worst: Sequence[Condition], named: Mapping[int, ShownDay]) -> list[Bar
     """One path for each condition's days; the days that are listed have one of their own, with their words."""
     bars: list[Bar] = []
     paths = dict.fromkeys(reversed(uptime.CONDITIONS), "")
-    # The key of a named day is its own; others of one condition that follow each other are one run.
-    for (condition, own), run in itertools.groupby(range(len(worst)), lambda index: (worst[index], named.get(index))):
-        indexes = list(run)
-        path = _run(condition, indexes[0], indexes[-1])
-        if own is None:
-            paths[condition] += path
-        else:
-            bars.append(Bar(CLASSES[condition], path, f"{short_date(own.date)}: {own.words}"))
+    index = 0
+    for condition, run in itertools.groupby(worst):
+        first, index = index, index + sum(1 for _ in run)
+        for day in range(first, index):
+            own = named.get(day)
+            if own is not None:
+                paths[condition] += _run(condition, first, day - 1)
+                bars.append(Bar(CLASSES[condition], _run(condition, day, day), f"{short_date(own.date)}: {own.words}"))
+                first = day + 1
+        paths[condition] += _run(condition, first, index - 1)
     return [*(Bar(CLASSES[condition], path) for condition, path in paths.items() if path), *bars]
 
 
 def _run(condition: Condition, first: int, last: int) -> str:
+    if last < first:
+        return ""
     return "".join(f"M{4 * first} {y}h{4 * (last - first) + 3}" for y in _Y[condition])
 
 
