@@ -113,7 +113,7 @@ def load_all(frame: Frame, now: datetime) -> Mapping[str, ComponentUptime]:
     local = _local_days(frame.zone, today - timedelta(days=DAYS - 1), today)
     incidents = _incidents(local[0].begin, "")
     return {
-        component_id: _shown(past, local, frame.uptime_rule, incidents.get(component_id, ()), now, LISTED)
+        component_id: _shown(past, local, frame.uptime_rule, incidents.get(component_id, ()), LISTED, now)
         for component_id, past in _pasts(local, frame.uptime_rule, "", now).items()
     }
 
@@ -132,7 +132,7 @@ def load_one(frame: Frame, component_id: str, now: datetime) -> ComponentPast:
         if day.worst is not Condition.NO_DATA
     ]
     return ComponentPast(
-        _shown(last, last_local, frame.uptime_rule, incidents, now, DAYS),
+        _shown(last, last_local, frame.uptime_rule, incidents, DAYS, now),
         tuple(listed),
         tuple(_months([*past.closed, past.today], frame.uptime_rule)),
     )
@@ -316,8 +316,8 @@ def _shown(
     local: Sequence[LocalDay],
     rule: UptimeRule,
     incidents: Sequence[Row[*Columns]],
-    now: datetime,
     listed: int,
+    now: datetime,
 ) -> ComponentUptime:
     days = [*past.closed, past.today]
     worst = [*past.worst, past.today.worst]
