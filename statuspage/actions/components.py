@@ -11,6 +11,7 @@ from statuspage.db import transaction
 from statuspage.delivery.announcements import announce_component_change
 from statuspage.models import Component, ComponentGroup, ComponentStateChange, Incident, IncidentComponent, Page
 from statuspage.rules.messages import check_line
+from statuspage.rules.uptime import check_degraded_percent
 from statuspage.rules.vocabulary import ComponentState, Conflict, NotFound, RuleBroken, Stage
 
 NAME_LIMIT = 100
@@ -41,6 +42,17 @@ def edit_page(name: str, time_zone: str, support_url: str, by: str, now: datetim
         page.name, page.time_zone, page.support_url = checked, zone, support
         mark_changed(session, "page", page.id, now)
         audit(session, by, "edit_page", "page", page.id, now, name=checked, time_zone=zone, support_url=support)
+
+
+def edit_uptime_rule(degraded_percent: str, excludes_maintenance: bool, by: str, now: datetime) -> None:
+    """Say what counts as downtime beside outage. Raises RuleBroken on ``degraded_percent``."""
+    percent = check_degraded_percent(degraded_percent)
+    with transaction(now) as session:
+        page = session.execute(select(Page)).scalar_one()
+        page.uptime_degraded_percent, page.uptime_excludes_maintenance = percent, excludes_maintenance
+        mark_changed(session, "page", page.id, now)
+        detail = {"degraded_percent": percent, "excludes_maintenance": excludes_maintenance}
+        audit(session, by, "edit_uptime_rule", "page", page.id, now, **detail)
 
 
 def create_group(name: str, by: str | None, now: datetime) -> str:

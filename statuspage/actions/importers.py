@@ -485,21 +485,33 @@ def _write_incident(
         )
         for position, (component_id, part) in enumerate(affected.items())
     )
-    _record_states(session, incident_id, rows)
+    _record_states(session, incident_id, rows, columns["resolved_at"])
 
 
-def _record_states(session: Session, incident_id: str, rows: list[dict[str, Any]]) -> None:
+def _record_states(
+    session: Session, incident_id: str, rows: list[dict[str, Any]], resolved_at: datetime | None
+) -> None:
     """Add what the ledger of component states does not hold yet: it only grows."""
     table = ComponentStateChange
     held = session.execute(
         select(table.component_id, table.state, table.changed_at).where(table.incident_id == incident_id)
     )
+    said = [
+        (part["component_id"], ComponentState(part["new_state"]), row["posted_at"])
+        for row in rows
+        for part in row["component_states"]
+        if part["old_state"] != part["new_state"]
+    ]
+    if resolved_at is not None:
+        # Statuspage lets a component be set right by hand, of which an export says nothing: the end ends it too.
+        last = {component_id: (state, at) for component_id, state, at in said}
+        said += [
+            (component_id, ComponentState.OPERATIONAL, max(at, resolved_at))
+            for component_id, (state, at) in last.items()
+            if state is not ComponentState.OPERATIONAL
+        ]
     known = {tuple(row) for row in held}
-    for row in rows:
-        for part in row["component_states"]:
-            state = ComponentState(part["new_state"])
-            if part["old_state"] != part["new_state"] and (part["component_id"], state, row["posted_at"]) not in known:
-                session.add(_change(part["component_id"], state, row["posted_at"], incident_id))
+    session.add_all(_change(*change, incident_id) for change in said if change not in known)
 
 
 def _maintenance(names: dict[str, str]) -> Callable[[Record], _Made]:

@@ -12,6 +12,7 @@ from statuspage import prose
 from statuspage.actions.ledger import audit, mark_changed, take_page
 from statuspage.actions.policies import policy_in, version_in_force
 from statuspage.actions.promises import Fact, record
+from statuspage.actions.state_ledger import record_earlier_end, record_earlier_start
 from statuspage.actions.templates import template_for
 from statuspage.db import insert_once, transaction
 from statuspage.delivery.announcements import announce_component_change, announce_to_subscribers
@@ -359,6 +360,10 @@ def write_message(
     )
     session.flush()
     if incident.visibility is Visibility.PUBLIC:
+        if message.kind is MessageKind.ACKNOWLEDGE:
+            record_earlier_start(session, incident, now)
+        elif message.kind is MessageKind.RESOLVE:
+            record_earlier_end(session, incident, now)
         announce_to_subscribers(session, "incident_update", update_id, incident, now, message.tell_at)
         mark_changed(session, "incident", incident.id, now)
 

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String
+from sqlalchemy import JSON, ForeignKey, Index, String, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statuspage.db import Base, UtcDateTime
@@ -20,6 +20,9 @@ class Page(Base):
     name: Mapped[str] = mapped_column(String(100))
     time_zone: Mapped[str] = mapped_column(String(64), default="Etc/UTC")
     support_url: Mapped[str] = mapped_column(String(500), default="")
+    uptime_degraded_percent: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """How much of degraded time counts as downtime: 0 to 100."""
+    uptime_excludes_maintenance: Mapped[bool] = mapped_column(default=True, server_default=true())
     revision: Mapped[int] = mapped_column(default=0)
     """Number of the last public change; its row lock puts changes in order of commit."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

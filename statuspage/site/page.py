@@ -31,6 +31,7 @@ from statuspage.models import (
 )
 from statuspage.rules.maintenance import RUNNING, is_overlaid
 from statuspage.rules.times import next_month
+from statuspage.rules.uptime import UptimeRule
 from statuspage.rules.vocabulary import (
     LABELS,
     ComponentState,
@@ -61,6 +62,7 @@ class Frame:
     public_url: str
     revision: int
     created_at: datetime
+    uptime_rule: UptimeRule
 
     def day(self, instant: datetime) -> date:
         """Return the calendar day of an instant in the page's own time zone."""
@@ -154,13 +156,22 @@ class Front:
     days: tuple[tuple[date, tuple[Entry, ...]], ...]
     """What began on each of the last days, newest first, empty days too."""
 
+    @property
+    def affected(self) -> list[PublicComponent]:
+        """The components that are not operational."""
+        listed = (component for _, components in self.groups for component in components)
+        return [component for component in listed if component.state is not ComponentState.OPERATIONAL]
+
 
 def load_frame(public_url: str) -> Frame | None:
     """Return the page's frame; None while there is no page."""
     page = db.session.scalar(select(Page).execution_options(populate_existing=True))
     if page is None:
         return None
-    return Frame(page.name, ZoneInfo(page.time_zone), page.support_url, public_url, page.revision, page.created_at)
+    rule = UptimeRule(page.uptime_degraded_percent, page.uptime_excludes_maintenance)
+    return Frame(
+        page.name, ZoneInfo(page.time_zone), page.support_url, public_url, page.revision, page.created_at, rule
+    )
 
 
 def load_state() -> ComponentState:
@@ -258,9 +269,10 @@ def load_groups() -> Groups:
     return _grouped(_components(), _overlaid())
 
 
-def load_component_ids() -> list[str]:
-    """Return the id of every component on the page."""
-    return list(db.session.scalars(select(Component.id).where(Component.archived_at.is_(None))))
+def load_component_ids(*, in_trouble: bool = False) -> list[str]:
+    """Return the id of every component on the page, or of those that are not operational."""
+    query = select(Component.id).where(Component.archived_at.is_(None))
+    return list(db.session.scalars(query.where(Component.state != ComponentState.OPERATIONAL) if in_trouble else query))
 
 
 def load_broken_promises(since: datetime, now: datetime) -> list[str]:

@@ -16,7 +16,7 @@ from statuspage.rendering import TEMPLATES, environment, machine_instant
 from statuspage.rules.times import next_month, require_utc
 from statuspage.rules.vocabulary import LABELS, PAGE_STATE_WORDS
 from statuspage.settings import Settings
-from statuspage.site import badge, calendar, contact, feeds, page, snapshot, statuspage_v2
+from statuspage.site import badge, calendar, contact, feeds, page, snapshot, statuspage_v2, uptime
 from statuspage.site.page import Frame
 from statuspage.site.records import Records, load_records
 
@@ -146,7 +146,7 @@ def _stale_paths(site: Site, current: snapshot.Current | None, settings: Setting
     written_at = datetime.fromisoformat(current.generated_at).astimezone(UTC)
     paths |= _paths_of_broken_promises(site, written_at)
     if site.now - written_at >= FRONT_AGE:
-        paths |= set(RENEWED)
+        paths |= {*RENEWED, *_paths_of_components_in_trouble()}
     return sorted(paths | _paths_of_new_day(site, date.fromisoformat(current.local_day)))
 
 
@@ -196,12 +196,18 @@ def _component_paths(component_id: str) -> tuple[str, ...]:
 
 
 def _paths_of_new_day(site: Site, written: date) -> set[str]:
-    """A new day moves the front page's list and an expiry on; a new month has a page, and links to it."""
+    """A new day moves the front page's list, an expiry and every component's bars on; a new month has a page, and links to it."""
     today = site.frame.day(site.now)
     if today == written:
         return set()
     months = [month for month in page.load_months(site.frame, site.now) if month >= written.replace(day=1)]
-    return {"/", "/history", contact.PATH, "/badge.svg", *(f"/history/{month:%Y-%m}" for month in months)}
+    components = [f"/components/{component_id}" for component_id in page.load_component_ids()]
+    return {"/", "/history", contact.PATH, "/badge.svg", *components, *(f"/history/{month:%Y-%m}" for month in months)}
+
+
+def _paths_of_components_in_trouble() -> set[str]:
+    """Their downtime grows while nobody says anything."""
+    return {f"/components/{component_id}" for component_id in page.load_component_ids(in_trouble=True)}
 
 
 def _paths_of_missing_months(site: Site, settings: Settings) -> set[str]:
@@ -224,6 +230,7 @@ def _ids(query: Select[str]) -> set[str]:
 
 def _write_all(settings: Settings, site: Site) -> list[str]:
     """Write everything; what belongs to nothing any more is taken away before the folder is said to be whole."""
+    uptime.forget()
     paths = _all_paths(site)
     snapshot.remove_others(settings.site_dir, paths)
     return _write(settings, site, paths)
@@ -277,7 +284,8 @@ def _html(template: str, site: Site, **values: object) -> bytes:
 
 
 def _front(site: Site) -> bytes:
-    return _html("front", site, front=site.front, words=PAGE_STATE_WORDS[site.front.state])
+    uptimes = uptime.load_all(site.frame, site.now)
+    return _html("front", site, front=site.front, words=PAGE_STATE_WORDS[site.front.state], uptimes=uptimes)
 
 
 def _entry(site: Site, entry_id: str) -> bytes | None:
@@ -287,7 +295,10 @@ def _entry(site: Site, entry_id: str) -> bytes | None:
 
 def _component(site: Site, component_id: str) -> bytes | None:
     found = page.load_component(component_id)
-    return _html("component", site, component=found[0], entries=found[1]) if found is not None else None
+    if found is None:
+        return None
+    past = uptime.load_one(site.frame, component_id, site.now)
+    return _html("component", site, component=found[0], entries=found[1], past=past)
 
 
 def _history(site: Site) -> bytes:
@@ -414,4 +425,4 @@ def _sources() -> Iterable[Path]:
     yield from sorted((TEMPLATES / "components").iterdir())
     yield from (STATIC / name for name in ("base.css", "public.css", "feed.css", "public.js", "embed.js"))
     yield from sorted(Path(__file__).parent.glob("*.py"))
-    yield from (TEMPLATES.parent / "statuspage" / name for name in ("prose.py", "shapes.py"))
+    yield from (TEMPLATES.parent / "statuspage" / name for name in ("prose.py", "shapes.py", "rules/uptime.py"))

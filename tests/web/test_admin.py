@@ -5,6 +5,7 @@ from datetime import datetime
 
 import pytest
 from flask import Flask
+from markupsafe import escape
 from sqlalchemy import select
 
 from statuspage import clock
@@ -175,6 +176,32 @@ def test_wrong_page_settings_are_told_beside_the_field(field: str, typed: str, a
     answer = admin.post("/admin/page/", fields)
     assert answer.status_code == 422
     assert f'id="error-{field}"' in answer.get_data(as_text=True)
+
+
+def test_what_counts_as_downtime_is_changed_and_shown(admin: Visitor) -> None:
+    fields = {"degraded_percent": " 50 %", "maintenance": "counts"}
+    assert admin.post("/admin/page/uptime", fields, on="/admin/page/").status_code == 303
+    db.session.rollback()
+    page = db.session.scalars(select(Page)).one()
+    assert (page.uptime_degraded_percent, page.uptime_excludes_maintenance) == (50, False)
+    form = admin.get("/admin/page/").get_data(as_text=True)
+    assert 'name="degraded_percent" type="text" value="50"' in form
+    assert 'value="counts" checked' in form
+
+
+@pytest.mark.parametrize("typed", ["", "101", "-1", "half", "<b>"])
+def test_a_share_that_is_none_is_told_beside_the_field_and_kept(typed: str, admin: Visitor) -> None:
+    fields = {"degraded_percent": typed, "maintenance": "counts"}
+    answer = admin.post("/admin/page/uptime", fields, on="/admin/page/")
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 422
+    assert 'id="error-degraded_percent">Please give a whole number from 0 to 100.' in page
+    assert f'value="{escape(typed)}"' in page
+    assert 'value="counts" checked' in page
+    # The other form stands as it is saved.
+    assert 'name="name" type="text" value="Larkspur"' in page
+    db.session.rollback()
+    assert db.session.scalars(select(Page)).one().uptime_degraded_percent == 0
 
 
 def test_a_form_opened_before_an_outage_does_not_end_it(admin: Visitor, started: datetime) -> None:

@@ -1,4 +1,4 @@
-"""The page's own settings: name, time zone, support address."""
+"""The page's own settings: name, time zone, support address, what counts as downtime."""
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -20,9 +20,7 @@ blueprint = Blueprint("admin_page", __name__, url_prefix="/admin/page")
 @access.needs(AccountRole.ADMIN)
 def show() -> ResponseReturnValue:
     """Show the page's settings."""
-    page = db.session.execute(select(Page)).scalar_one()
-    values = {"name": page.name, "time_zone": page.time_zone, "support_url": page.support_url}
-    return render_template("admin/page.html", typed=values, errors={})
+    return _page({}, {})
 
 
 @blueprint.post("/")
@@ -39,5 +37,33 @@ def edit() -> ResponseReturnValue:
             clock.now(),
         )
     except RuleBroken as broken:
-        return render_template("admin/page.html", typed=typed(), errors=broken.errors), 422
+        return _page(typed(), broken.errors), 422
     return redirect(url_for("admin_page.show", saved=1), 303)
+
+
+@blueprint.post("/uptime")
+@access.needs(AccountRole.ADMIN)
+def edit_uptime() -> ResponseReturnValue:
+    """Change what counts as downtime."""
+    form = request.form
+    excludes_maintenance = form.get("maintenance") != "counts"
+    try:
+        components.edit_uptime_rule(
+            form.get("degraded_percent", ""), excludes_maintenance, current_user.id, clock.now()
+        )
+    except RuleBroken as broken:
+        return _page(typed(), broken.errors), 422
+    return redirect(url_for("admin_page.show", saved=1), 303)
+
+
+def _page(values: dict[str, str], errors: dict[str, str]) -> str:
+    """The page's settings; what was typed into one of the forms stands in place of what is saved."""
+    page = db.session.execute(select(Page)).scalar_one()
+    saved = {
+        "name": page.name,
+        "time_zone": page.time_zone,
+        "support_url": page.support_url,
+        "degraded_percent": str(page.uptime_degraded_percent),
+        "maintenance": "excluded" if page.uptime_excludes_maintenance else "counts",
+    }
+    return render_template("admin/page.html", typed=saved | values, errors=errors)
