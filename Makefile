@@ -8,7 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := .venv-clients
 UV := $(shell command -v uv 2>/dev/null)
-# Two for each core, from two to six: half of the tests sleep while a process of theirs starts.
+# Two for each core, from two to six: half of the tests sleep while a process of theirs starts. Each takes neighbouring
+# tests, which share servers and what is compiled, until it has none left; then it takes from the others.
 PYTEST_WORKERS ?= $(shell n=$$(( 2 * $$(nproc 2>/dev/null || echo 1) )); [ $$n -lt 2 ] && n=2; [ $$n -gt 6 ] && n=6; echo $$n)
 
 .DEFAULT_GOAL := help
@@ -21,7 +22,7 @@ run: $(VENV)/ready ## run the service on http://127.0.0.1:8000 (PORT and HOST ch
 	@$(BIN)/statuspage serve --init
 
 test: $(VENV)/ready-dev services clients ## run every test: PostgreSQL and a real browser included
-	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(TESTS)
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal $(TESTS)
 
 check: $(VENV)/ready-dev ## format, lint, types, the laws of the house
 	@$(BIN)/ruff format --check .

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests import servers
+
 
 @dataclass(frozen=True)
 class Taken:
@@ -48,7 +50,7 @@ class ChatServer:
         _, only, mode = self.mode.split(":")
         return mode if path == only else "ok"
 
-    def wait_for(self, count: int, seconds: float = 10) -> list[Taken]:
+    def wait_for(self, count: int, seconds: float = servers.PATIENCE) -> list[Taken]:
         """Wait until this many requests came; return them."""
         end = time.monotonic() + seconds
         while len(self.taken) < count:

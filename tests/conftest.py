@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,16 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 from sqlalchemy import create_engine
-from werkzeug.routing import Rule
 
 from statuspage import schema
 from statuspage.actions import people
-from statuspage.app import create_app
+from statuspage.app import _configuration, create_app
 from statuspage.db import Base, db
 from statuspage.settings import Settings, load
+from statuspage.web.console import counting
+from tests import nursery as nursery_module
 from tests import servers
+from tests.nursery import Nursery
 
 # Twenty times as fast as TRUNCATE where most tables are empty; without the triggers that keep ledgers.
 EMPTY_EVERY_TABLE = "; ".join(
@@ -29,20 +32,10 @@ EMPTY_EVERY_TABLE = "; ".join(
     ]
 )
 
-# Nearly every test makes an application of its own, and compiling its routes took half of the suite's time: what a
-# route compiles to is the same each time.
-_compile = Rule._compile_builder
-_compiled: dict[tuple[object, ...], Any] = {}
-
-
-def _compile_once(rule: Rule, append_unknown: bool = True) -> Any:
-    key = (rule.rule, rule.subdomain, repr(rule.defaults), append_unknown)
-    if key not in _compiled:
-        _compiled[key] = _compile(rule, append_unknown)
-    return _compiled[key]
-
-
-Rule._compile_builder = _compile_once  # type: ignore[method-assign,assignment]
+# The databases are asked to be on the disk at every commit; in memory nobody waits for that.
+MEMORY, ENOUGH_BYTES = Path("/dev/shm"), 2 * 1024**3
+if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ENOUGH_BYTES:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 NOW = datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
 
@@ -63,6 +56,13 @@ def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def now() -> datetime:
     return NOW
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """Where a test gets its processes of the service from, when their start is not what it is about."""
+    with nursery_module.opened(tmp_path_factory.mktemp("nursery")) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")
@@ -112,20 +112,40 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("database_url", kinds[:1] if alone else kinds, indirect=True)
 
 
+@pytest.fixture(scope="session")
+def sqlite_file(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where this process's embedded database lies; each test finds a fresh one there."""
+    return tmp_path_factory.mktemp("database") / migrated_sqlite.name
+
+
+@pytest.fixture(scope="session")
+def emptied_postgresql(migrated_postgresql: str) -> Iterator[Callable[[], None]]:
+    """Return a way to delete every row."""
+    engine = create_engine(migrated_postgresql.replace("postgresql:", "postgresql+psycopg:", 1))
+
+    def empty() -> None:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(EMPTY_EVERY_TABLE)
+
+    yield empty
+    engine.dispose()
+
+
 @pytest.fixture
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A migrated database without rows, of each kind in turn."""
     if request.param == "sqlite":
-        file = tmp_path / "statuspage.db"
+        file: Path = request.getfixturevalue("sqlite_file")
+        # A new file each time: whoever still holds the last one, holds it alone.
+        for old in file.parent.glob(f"{file.name}*"):
+            old.unlink()
         shutil.copy(request.getfixturevalue("migrated_sqlite"), file)
         yield f"sqlite:///{file}"
         return
     url: str = request.getfixturevalue("migrated_postgresql")
+    empty: Callable[[], None] = request.getfixturevalue("emptied_postgresql")
     yield url
-    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:", 1))
-    with engine.begin() as connection:
-        connection.exec_driver_sql(EMPTY_EVERY_TABLE)
-    engine.dispose()
+    empty()
 
 
 @pytest.fixture
@@ -144,11 +164,45 @@ def settings(environ: dict[str, str]) -> Settings:
     return load(environ)
 
 
+@dataclass(frozen=True)
+class Kept:
+    """An application that many tests use one after the other, and what it was when it was made."""
+
+    app: Flask
+    config: dict[str, Any]
+    extensions: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def applications() -> Iterator[dict[str, Kept]]:
+    """This process's applications by the address of their database."""
+    kept: dict[str, Kept] = {}
+    yield kept
+    for each in kept.values():
+        with each.app.app_context():
+            db.engine.dispose()
+
+
 @pytest.fixture
-def app(settings: Settings) -> Iterator[Flask]:
-    """An application on a migrated database without rows, its context open."""
-    made = create_app(settings)
+def app(settings: Settings, applications: dict[str, Kept]) -> Iterator[Flask]:
+    """An application on a migrated database without rows, its context open.
+
+    The routes, the compiled templates and statements are those of the tests before; the settings are this
+    test's, and nothing was counted yet. Who adds a route makes an application of its own.
+    """
+    url = settings.database_url
+    if url not in applications:
+        made = create_app(settings)
+        applications[url] = Kept(made, dict(made.config), dict(made.extensions))
+    kept = applications[url]
+    made = kept.app
+    made.config.clear()
+    made.config.update(kept.config | _configuration(settings))
+    made.extensions.clear()
+    made.extensions.update(kept.extensions)
+    counting.install(made)
     with made.app_context():
         yield made
         db.session.remove()
+        # Of SQLite the file is another one for the next test.
         db.engine.dispose()

@@ -38,7 +38,7 @@ class MailServer:
         files = sorted((self.folder / "taken").glob("*.eml"))
         return [email.message_from_bytes(file.read_bytes(), policy=email.policy.default) for file in files]
 
-    def wait_for(self, count: int, to: str = "", seconds: float = 20) -> list[EmailMessage]:
+    def wait_for(self, count: int, to: str = "", seconds: float = servers.PATIENCE) -> list[EmailMessage]:
         """Wait until it took this many mails (to an address); return them."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -56,7 +56,7 @@ def running(kind: str, folder: Path) -> Iterator[MailServer]:
     port = servers.free_port()
     process = subprocess.Popen([sys.executable, "-m", "tests.mailservers", kind, str(port), str(folder)])
     try:
-        end = time.monotonic() + 15
+        end = time.monotonic() + servers.PATIENCE
         while not (folder / "ready").exists():
             assert process.poll() is None, f"the {kind} server ended"
             assert time.monotonic() < end, f"the {kind} server did not start"

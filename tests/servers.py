@@ -10,6 +10,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+# Seconds to wait for what should come soon; where others work on the machine too, a start takes many.
+PATIENCE = 120
+
 
 def free_port() -> int:
     """Return a TCP port that nobody listens on just now."""

@@ -1,8 +1,9 @@
-"""The command line, run as people run it: in processes of its own."""
+"""The command line: each command in a process of its own, most of them forks of one that has imported everything."""
 
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -19,21 +20,32 @@ import pytest
 
 from statuspage.cli import commands
 from tests import servers
+from tests.nursery import Nursery
 
 ROOT = Path(__file__).resolve().parents[1]
 FIXTURE = ROOT / "tests" / "fixtures" / "statuspage" / "page"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def kept_environment() -> dict[str, str]:
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+
+
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """The environment of an installation on the embedded database."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return kept | {"DATA_DIR": str(tmp_path / "var"), "PORT": str(servers.free_port())}
+    return kept_environment() | {"DATA_DIR": str(tmp_path / "var"), "PORT": str(servers.free_port())}
 
 
 @pytest.fixture
-def run(environment: dict[str, str]) -> Run:
+def run(environment: dict[str, str], nursery: Nursery) -> Run:
+    return lambda *arguments, typed="", **more: nursery.run(arguments, environment | more, typed)
+
+
+@pytest.fixture
+def run_anew(environment: dict[str, str]) -> Run:
+    """Run a command as people do, start and all."""
+
     def command(*arguments: str, typed: str = "", **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "statuspage", *arguments],
@@ -42,16 +54,24 @@ def run(environment: dict[str, str]) -> Run:
             input=typed,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=servers.PATIENCE,
             check=False,
         )
 
     return command
 
 
+@pytest.fixture(scope="session")
+def empty_installation(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `statuspage init --empty` leaves behind, to be copied for each test."""
+    folder = tmp_path_factory.mktemp("empty") / "var"
+    assert nursery.run(["init", "--empty"], kept_environment() | {"DATA_DIR": str(folder)}).returncode == 0
+    return folder
+
+
 @pytest.fixture
-def initialised(run: Run) -> Run:
-    assert run("init", "--empty").returncode == 0
+def initialised(run: Run, environment: dict[str, str], empty_installation: Path) -> Run:
+    shutil.copytree(empty_installation, environment["DATA_DIR"], symlinks=True)
     return run
 
 
@@ -69,8 +89,8 @@ def test_every_command_has_help_with_an_example(path: tuple[str, ...], command: 
     assert f"statuspage {' '.join(path)}" in " ".join(shown.partition("Example: ")[2].split())
 
 
-def test_help_is_quick_and_exits_with_0(run: Run) -> None:
-    done = run("--help")
+def test_help_is_quick_and_exits_with_0(run_anew: Run) -> None:
+    done = run_anew("--help")
     assert (done.returncode, done.stderr) == (0, "")
     program = "import sys, statuspage.cli; print({'flask', 'sqlalchemy', 'granian'} & sys.modules.keys())"
     loaded = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -113,8 +133,8 @@ def test_a_database_that_does_not_answer_is_one_sentence(run: Run) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_init_makes_the_example_page_and_an_administrator_once(run: Run, environment: dict[str, str]) -> None:
-    first = run("init")
+def test_init_makes_the_example_page_and_an_administrator_once(run_anew: Run, environment: dict[str, str]) -> None:
+    first = run_anew("init")
     assert (first.returncode, first.stderr) == (0, "")
     assert "Made the page “Larkspur”." in first.stdout
     assert "Administrator: admin@example.com\nPassword:      " in first.stdout
@@ -130,7 +150,7 @@ def test_init_makes_the_example_page_and_an_administrator_once(run: Run, environ
         ]
     finally:
         database.close()
-    second = run("init")
+    second = run_anew("init")
     assert "Made" not in second.stdout
     assert "statuspage user password admin@example.com" in second.stdout
 
@@ -391,9 +411,9 @@ def alive(pid: int) -> bool:
 
 
 def eventually(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + servers.PATIENCE
     while not holds():
-        assert time.monotonic() < deadline, f"not within 30 s: {what}"
+        assert time.monotonic() < deadline, f"it did not happen: {what}"
         time.sleep(0.1)
 
 
@@ -420,7 +440,7 @@ def test_serve_starts_from_nothing_and_stops_cleanly(start: Callable[..., Servic
     assert service.get("/healthz") == 200
     assert service.get("/console/") == 200  # redirected to the sign-in form
     service.process.send_signal(signal.SIGTERM)
-    output, _ = service.process.communicate(timeout=30)
+    output, _ = service.process.communicate(timeout=servers.PATIENCE)
     assert service.process.returncode == 0
     assert b"Status page: http://127.0.0.1:" in output
     assert b"Administrator: admin@example.com" in output
@@ -461,25 +481,25 @@ def test_web_serves_the_last_site_while_the_database_is_unreachable(
     service.wait_for("/", 200)
     assert service.get("/readyz") == 503
     service.process.send_signal(signal.SIGTERM)
-    output, _ = service.process.communicate(timeout=30)
+    output, _ = service.process.communicate(timeout=servers.PATIENCE)
     assert service.process.returncode == 0
     assert b"Starting all the same" in output
     assert b"Traceback" not in output
 
 
-def test_serve_does_not_start_on_a_damaged_embedded_database(run: Run, environment: dict[str, str]) -> None:
+def test_serve_does_not_start_on_a_damaged_embedded_database(run_anew: Run, environment: dict[str, str]) -> None:
     folder = Path(environment["DATA_DIR"])
     folder.mkdir()
     (folder / "statuspage.db").write_text("this is no database at all, only words in a file", encoding="utf-8")
-    done = run("serve")
+    done = run_anew("serve")
     assert done.returncode == 1
     assert "The database could not be prepared, so nothing was started." in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_serve_says_at_once_that_its_port_is_taken(run: Run, environment: dict[str, str]) -> None:
+def test_serve_says_at_once_that_its_port_is_taken(run_anew: Run, environment: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", int(environment["PORT"]))):
-        done = run("serve")
+        done = run_anew("serve")
     assert done.returncode == 1
     assert done.stderr == (
         f"Error: Can't listen on 127.0.0.1, port {environment['PORT']} (Address already in use): "

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import servers
+
 ROOT = Path(__file__).resolve().parents[1]
 Supervise = Callable[..., subprocess.Popen[str]]
 
@@ -66,7 +68,7 @@ def alive(pid: int) -> bool:
 
 
 def eventually(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + servers.PATIENCE
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -77,7 +79,7 @@ def test_a_stop_ends_every_child_and_exits_with_0(supervise: Supervise, tmp_path
     process = supervise(("a", STAYS, False, []), ("b", STAYS, False, []))
     eventually(lambda: pids(tmp_path, "a") and pids(tmp_path, "b"))
     process.send_signal(number)
-    assert process.wait(10) == 0
+    assert process.wait(servers.PATIENCE) == 0
     assert not any(map(alive, pids(tmp_path, "a") + pids(tmp_path, "b")))
 
 
@@ -96,7 +98,7 @@ def test_a_child_that_does_not_stop_is_killed_and_that_is_no_clean_stop(supervis
     process = supervise(("a", IGNORES_TERM, False, []))
     eventually(lambda: pids(tmp_path, "a"))
     process.terminate()
-    assert process.wait(10) == 1
+    assert process.wait(servers.PATIENCE) == 1
     assert not alive(pids(tmp_path, "a")[0])
 
 

@@ -158,7 +158,14 @@ def test_the_same_events_posted_at_once_have_one_effect(app: Flask, now: datetim
     def post(some: list[dict[str, Any]]) -> None:
         with app.app_context():
             start.wait()
-            counts.append(take_events(some, now))
+            while True:
+                try:
+                    counts.append(take_events(some, now))
+                except OperationalError as error:
+                    # On a machine with much to do another holds the rows for half a second: the provider comes again.
+                    assert "lock timeout" in str(error)  # noqa: PT017  Anything else fails the count below.
+                else:
+                    return
 
     threads = [
         threading.Thread(target=contextvars.Context().run, args=(post, events if number % 2 else events[::-1]))

@@ -34,7 +34,7 @@ def command(environ: dict[str, str], *arguments: str) -> str:
     """Run ``statuspage …``; return what it printed."""
     done = subprocess.run(
         [sys.executable, "-m", "statuspage", *arguments],
-        cwd=ROOT, env=environ, check=False, capture_output=True, text=True, timeout=60,
+        cwd=ROOT, env=environ, check=False, capture_output=True, text=True, timeout=servers.PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -70,7 +70,7 @@ def running(folder: Path, source: Path | None = None, **settings: str) -> Iterat
 
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 40
+    end = time.monotonic() + servers.PATIENCE
     while time.monotonic() < end:
         assert process.poll() is None, log.read_text()
         with contextlib.suppress(requests.ConnectionError):

@@ -16,7 +16,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page
 
-from tests import mailservers
+from tests import mailservers, servers
 from tests.browser import installation
 from tests.browser.installation import ADMIN, ADMIN_PASSWORD, Installation
 from tests.mailservers import MailServer
@@ -89,7 +89,7 @@ def link_in(mail: MailServer, to: str, path: str) -> str:
     return found[1]
 
 
-def wait_until(check: Callable[[], bool], what: str, seconds: float = 10) -> None:
+def wait_until(check: Callable[[], bool], what: str, seconds: float = servers.PATIENCE) -> None:
     end = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < end, what

@@ -44,7 +44,7 @@ def start_worker(app: object, environ: dict[str, str]) -> Iterator[StartWorker]:
         process.wait()
 
 
-def until(true: Callable[[], bool], seconds: float = 40) -> None:
+def until(true: Callable[[], bool], seconds: float = servers.PATIENCE) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not happen in time"

@@ -4,7 +4,7 @@ After each: nobody is missing, nobody got more than two copies, and two only
 where the row says that an answer went missing.
 """
 
-import subprocess
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,8 +19,9 @@ from statuspage.models import Announcement, Delivery, ProviderState
 from statuspage.rules.vocabulary import ComponentState, MessageKind, Severity
 from tests import builders, mailservers
 from tests.delivery.conftest import subscribed
-from tests.faults.test_workers import start_process, until
+from tests.faults.test_workers import until
 from tests.mailservers import MailServer
+from tests.nursery import Forked, Nursery
 
 READERS = 9
 ADDRESSES = {f"reader{number}@example.com" for number in range(READERS)}
@@ -90,17 +91,17 @@ def incident_id(app: object, now: datetime) -> str:
 
 
 @pytest.fixture
-def start(environ: dict[str, str], sendgrid: MailServer) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    started: list[subprocess.Popen[bytes]] = []
+def start(environ: dict[str, str], sendgrid: MailServer, nursery: Nursery) -> Iterator[Callable[..., Forked]]:
+    started: list[Forked] = []
 
-    def run(**more: str) -> subprocess.Popen[bytes]:
+    def run(**more: str) -> Forked:
         given = {
             **environ,
             "MAIL_FROM": "status@example.com",
             "SENDGRID_API_KEY": "SG.test",
             "SENDGRID_URL": sendgrid.url,
         }
-        started.append(start_process(PROGRAM, given | more))
+        started.append(nursery.start(PROGRAM, {**os.environ, **given, **more}))
         return started[-1]
 
     yield run
@@ -148,7 +149,7 @@ MODES = (
 
 
 def test_whatever_the_provider_does_everybody_is_told_once_it_is_well(
-    start: Callable[..., subprocess.Popen[bytes]], sendgrid: MailServer, incident_id: str, app: object, now: datetime
+    start: Callable[..., Forked], sendgrid: MailServer, incident_id: str, app: object, now: datetime
 ) -> None:
     process = start()
     until(all_settled)
@@ -186,22 +187,22 @@ def touched(row: Delivery) -> bool:
     ],
 )
 def test_a_worker_that_dies_at_any_point_loses_nobody(
-    start: Callable[..., subprocess.Popen[bytes]], sendgrid: MailServer, incident_id: str, point: str
+    start: Callable[..., Forked], sendgrid: MailServer, incident_id: str, point: str
 ) -> None:
     first = start(FAILPOINT=point)
-    assert first.wait(60) == -9
+    assert first.wait() == -9
     start()
     until(all_settled)
     check(updates(sendgrid))
 
 
 def test_a_provider_that_is_not_there_is_waited_for(
-    start: Callable[..., subprocess.Popen[bytes]], sendgrid: MailServer, incident_id: str
+    start: Callable[..., Forked], sendgrid: MailServer, incident_id: str
 ) -> None:
     first = start(SENDGRID_URL="http://127.0.0.1:9")
     until(lambda: any(touched(row) for row in rows()))
     first.terminate()
-    assert first.wait(30) == 0
+    assert first.wait() == 0
     assert {(row.state, row.attempts, row.was_unknown) for row in rows()} == {("queued", 0, False)}
     state = db.session.get_one(ProviderState, "mail")
     assert "can't be reached" in state.reason

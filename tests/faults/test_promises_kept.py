@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests import mailservers
+from tests import mailservers, servers
 from tests.browser import installation
 from tests.browser.installation import ADMIN, Installation
 from tests.mailservers import MailServer
@@ -73,7 +73,9 @@ def service(tmp_path: Path, smtp: MailServer) -> Iterator[Installation]:
         yield running
 
 
-def wait_until(told: list[tuple[str, str]], smtp: MailServer, count: int, seconds: float = 30) -> list[EmailMessage]:
+def wait_until(
+    told: list[tuple[str, str]], smtp: MailServer, count: int, seconds: float = servers.PATIENCE
+) -> list[EmailMessage]:
     end = time.monotonic() + seconds
     while time.monotonic() < end and len(smtp.mails()) < count:
         time.sleep(0.1)
@@ -101,7 +103,7 @@ def test_silence_is_not_let_slip(service: Installation, smtp: MailServer) -> Non
 
     # A person speaks, then nobody: nudge, escalation, and the holding update, marked as automatic.
     program.send("PATCH", path, {"incident": {"body": "We are looking into it."}})
-    end = time.monotonic() + 30
+    end = time.monotonic() + servers.PATIENCE
     while time.monotonic() < end and len(program.send("GET", path)["incident_updates"]) < 2:
         time.sleep(0.2)
     newest = program.send("GET", path)["incident_updates"][0]
@@ -116,7 +118,7 @@ def test_silence_is_not_let_slip(service: Installation, smtp: MailServer) -> Non
     # Resolved: the post-incident e-mail is owed, and its silence is followed too.
     program.send("PATCH", path, {"incident": {"status": "resolved", "body": "It is over."}})
     assert ("post_incident_email", "open") in program.owed(incident["id"])
-    end = time.monotonic() + 30
+    end = time.monotonic() + servers.PATIENCE
     while time.monotonic() < end and sum("post-incident e-mail" in str(m["Subject"]) for m in smtp.mails()) < 7:
         time.sleep(0.2)
     owed = [str(mail["To"]) for mail in smtp.mails() if "post-incident e-mail" in str(mail["Subject"])]

@@ -4,8 +4,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,13 +16,13 @@ from sqlalchemy import create_engine, select, text
 from statuspage.db import db
 from statuspage.models import Announcement, Delivery
 from statuspage.rules.vocabulary import ComponentState, MessageKind, Severity
-from tests import builders, mailservers
+from tests import builders, mailservers, servers
 from tests.delivery.conftest import subscribed
 from tests.mailservers import MailServer
+from tests.nursery import Forked, Nursery
 
-ROOT = Path(__file__).resolve().parents[2]
 READERS = 30
-StartWorker = Callable[[], subprocess.Popen[bytes]]
+StartWorker = Callable[[], Forked]
 
 # The worker as it is, but with leases and batches that fit into a test.
 PROGRAM = """
@@ -44,12 +42,6 @@ SendGridTransport.batches_at_once = 1
 worker.Worker._keep_promises = lambda self, now: False
 worker.run(create_app())
 """
-
-
-def start_process(program: str, environ: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Run a program of this repository's Python."""
-    given = {**os.environ, "PYTHONPATH": str(ROOT), **environ}
-    return subprocess.Popen([sys.executable, "-c", program], env=given, cwd=ROOT)
 
 
 @pytest.fixture
@@ -78,11 +70,11 @@ def announced(app: object, now: datetime) -> None:
 
 
 @pytest.fixture
-def workers() -> Iterator[Callable[[dict[str, str]], subprocess.Popen[bytes]]]:
-    started: list[subprocess.Popen[bytes]] = []
+def workers(nursery: Nursery) -> Iterator[Callable[[dict[str, str]], Forked]]:
+    started: list[Forked] = []
 
-    def start(environ: dict[str, str]) -> subprocess.Popen[bytes]:
-        started.append(start_process(PROGRAM, {"LEASE": "4", **environ}))
+    def start(environ: dict[str, str]) -> Forked:
+        started.append(nursery.start(PROGRAM, {**os.environ, "LEASE": "4", **environ}))
         return started[-1]
 
     yield start
@@ -96,7 +88,7 @@ def start_worker(
     announced: None,
     environ: dict[str, str],
     request: pytest.FixtureRequest,
-    workers: Callable[[dict[str, str]], subprocess.Popen[bytes]],
+    workers: Callable[[dict[str, str]], Forked],
 ) -> StartWorker:
     """Start a worker that delivers to the server that the test asked for."""
     # Where workers die one after the other, none takes up again what the one before it left: twice unknown is for good.
@@ -109,7 +101,7 @@ def start_worker(
     return lambda: workers(given)
 
 
-def until(true: Callable[[], bool], seconds: float = 90) -> None:
+def until(true: Callable[[], bool], seconds: float = servers.PATIENCE) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, f"it did not happen in time: {states()}"
@@ -211,14 +203,14 @@ def test_a_stopped_worker_finishes_what_it_has_in_hand(start_worker: StartWorker
     process = start_worker()
     until(lambda: states()["leased"] > 0)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait() == 0
     found = states()
     assert set(found) <= {"submitted", "queued"}
     assert len(sendgrid.mails()) == found["submitted"] > 0
 
 
 def test_a_worker_outlives_a_database_that_is_not_there(
-    workers: Callable[[dict[str, str]], subprocess.Popen[bytes]], migrated_sqlite: Path, tmp_path: Path
+    workers: Callable[[dict[str, str]], Forked], migrated_sqlite: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "away"
     process = workers(

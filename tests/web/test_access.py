@@ -6,7 +6,11 @@ from datetime import datetime
 import pytest
 from flask import Flask
 
+from statuspage import clock
+from statuspage.app import create_app
+from statuspage.db import db
 from statuspage.rules.vocabulary import AccountRole, TokenScope
+from statuspage.settings import Settings
 from statuspage.web import access
 from tests import builders
 from tests.web.conftest import Visitor
@@ -99,10 +103,15 @@ def test_what_changes_something_answers_only_to_post(app: Flask, arrive: Arrive)
             assert admin.get(path).status_code in (404, 405), path
 
 
-def test_a_view_that_says_nothing_is_refused_to_everybody(app: Flask, arrive: Arrive) -> None:
-    app._got_first_request = False
-    app.add_url_rule("/console/forgotten", "forgotten", lambda: "secret")
-    answer = arrive(AccountRole.ADMIN).get("/console/forgotten")
+def test_a_view_that_says_nothing_is_refused_to_everybody(app: Flask, settings: Settings) -> None:
+    made = create_app(settings)
+    made.add_url_rule("/console/forgotten", "forgotten", lambda: "secret")
+    visitor = Visitor(made.test_client())
+    builders.account(clock.now(), AccountRole.ADMIN, "ada@example.com")
+    assert visitor.sign_in("ada@example.com").status_code == 303
+    answer = visitor.get("/console/forgotten")
+    with made.app_context():
+        db.engine.dispose()
     assert answer.status_code == 403
     assert "secret" not in answer.get_data(as_text=True)
 
