@@ -1,16 +1,8 @@
 """Real workers killed again and again while promises fall due: every step once, nobody told twice, nothing early."""
 
-import contextlib
-import os
-import random
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -22,8 +14,9 @@ from statuspage.db import db
 from statuspage.models import Announcement, EscalationStep, Promise
 from statuspage.rules.vocabulary import ComponentState, IncidentRole, PromiseKind, PromiseState, Severity
 from tests import builders
+from tests.faults.crowd import workers
+from tests.nursery import Nursery
 
-ROOT = Path(__file__).resolve().parents[2]
 INCIDENTS = 20
 # Who is told how long after the due time. Every nudge comes after it, so that each keeps its distance to the last.
 NUDGES = ((0, "comms_lead"), (3, "commander"), (6, "backup"), (9, "everyone"))
@@ -32,66 +25,6 @@ OWED = {"first_update": "PT2S", "internal_update": None, "direct_email": None, "
 # For each kind of database: workers, kills at most, and the longest pause between two.
 STRAIN = {"sqlite": (2, 20, 1.0), "postgresql": (10, 100, 0.3)}
 LIMIT_SECONDS = 75
-
-
-# `statuspage worker` without its start: everything is imported once, and each worker is a fork of that. So a kill
-# strikes a worker at work; most of a hundred started anew would die while they import.
-NURSERY = """
-import os, signal, sys
-from statuspage import worker
-from statuspage.app import create_app
-from statuspage.delivery import files
-signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-for _ in sys.stdin:
-    child = os.fork()
-    if child == 0:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.close(0)
-        worker.run(create_app())
-    print(child, flush=True)
-"""
-
-
-class Workers:
-    """So many workers; whoever is killed is started again."""
-
-    def __init__(self, nursery: subprocess.Popen[str], count: int) -> None:
-        self._nursery = nursery
-        self._chance = random.Random(20261121)
-        self.running = [self._start() for _ in range(count)]
-        self.kills = 0
-
-    def _start(self) -> int:
-        assert self._nursery.stdin is not None
-        assert self._nursery.stdout is not None
-        self._nursery.stdin.write("one more\n")
-        self._nursery.stdin.flush()
-        return int(self._nursery.stdout.readline())
-
-    def kill_one(self) -> None:
-        place = self._chance.randrange(len(self.running))
-        os.kill(self.running[place], signal.SIGKILL)
-        self.kills += 1
-        self.running[place] = self._start()
-
-    def pause(self, longest: float) -> None:
-        time.sleep(self._chance.random() * longest)
-
-
-@contextlib.contextmanager
-def workers(count: int, environ: dict[str, str]) -> Iterator[Workers]:
-    given = {**os.environ, "PYTHONPATH": str(ROOT), **environ}
-    nursery = subprocess.Popen(
-        [sys.executable, "-c", NURSERY],
-        env=given, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    made = Workers(nursery, count)
-    try:
-        yield made
-    finally:
-        for pid in made.running:
-            os.kill(pid, signal.SIGKILL)
-        nursery.communicate(timeout=30)
 
 
 def declare_all() -> list[str]:
@@ -123,10 +56,10 @@ def first_promise(incident_id: str) -> Promise:
 
 
 @pytest.mark.usefixtures("app")
-def test_ten_workers_killed_a_hundred_times_take_every_step_once(environ: dict[str, str]) -> None:
+def test_ten_workers_killed_a_hundred_times_take_every_step_once(environ: dict[str, str], nursery: Nursery) -> None:
     count, kills, longest_pause = STRAIN[db.engine.dialect.name]
     began = time.monotonic()
-    with workers(count, environ) as crowd:
+    with workers(nursery, count, environ) as crowd:
         incidents = declare_all()
         while (taken := steps_taken()) < INCIDENTS * len(NUDGES):
             assert time.monotonic() - began < LIMIT_SECONDS, f"{taken} steps after {crowd.kills} kills"
