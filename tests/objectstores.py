@@ -119,7 +119,7 @@ def trouble(real: str) -> Iterator[Trouble]:
             self.end_headers()
             self.wfile.write(answer.content)
 
-        do_GET = do_PUT = do_DELETE = do_POST = do_HEAD = _answer
+        do_GET = do_PUT = do_DELETE = do_POST = do_HEAD = _answer  # noqa: N815
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
