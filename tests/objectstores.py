@@ -106,7 +106,7 @@ def trouble(real: str) -> Iterator[Trouble]:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host",)}
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
             answer = requests.request(self.command, real + self.path, data=body, headers=headers, timeout=20)
             key = self.path.partition("?")[0].removeprefix(f"/{BUCKET}/")
             if answer.ok and self.command == "PUT":

@@ -35,7 +35,7 @@ RECORD_EVERY = 200
 COMPRESSED = (".gz", ".br")
 # What links to other pages comes after them, and what says that all is there comes last.
 _LISTS = frozenset({"history.html", "history.rss", "history.atom", "feed.json", "history.ics"})
-_LAST = (snapshot.file_name("/"), "heartbeat.json", snapshot.CURRENT)
+_LAST = (snapshot.file_name("/"), snapshot.CURRENT)
 # Without a record, only here does anything unknown belong to us and is taken away.
 _OURS = ("incidents/", "components/", "history/")
 # Nobody asks for these by an address of their own: web servers name them in their settings.
@@ -200,7 +200,7 @@ class Mirror:
                 async with asyncio.TaskGroup() as group:
                     for name in names[start : start + RECORD_EVERY]:
                         group.create_task(put(name))
-            except* Exception as failures:
+            except ExceptionGroup as failures:
                 raise failures.exceptions[0] from None
             self._write_record(record)
 

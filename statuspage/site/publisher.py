@@ -16,12 +16,13 @@ from statuspage.rendering import TEMPLATES, environment, machine_instant
 from statuspage.rules.times import next_month, require_utc
 from statuspage.rules.vocabulary import LABELS, PAGE_STATE_WORDS
 from statuspage.settings import Settings
-from statuspage.site import feeds, page, snapshot
+from statuspage.site import feeds, notices, page, snapshot
 from statuspage.site.page import Frame
 
 STATIC = TEMPLATES.parent / "static"
 PATIENCE_SECONDS = 2.0
-FRONT_AGE = timedelta(minutes=5)
+# Readers are told that nobody is at it when the page is two minutes old (static/public.js).
+FRONT_AGE = timedelta(minutes=1)
 FEEDS = ("/history.rss", "/history.atom")
 # What a change of one incident can touch besides its own pages.
 FRONT = ("/", "/history", "/favicon.svg", *FEEDS)
@@ -195,7 +196,9 @@ def _write(settings: Settings, site: Site, paths: list[str]) -> list[str]:
         if body is None:
             snapshot.remove(folder, path)
         else:
-            snapshot.write(folder, path, body)
+            # Asked for each file: somebody may post one while this publisher waits for the database.
+            notice = notices.read(settings.data_dir)
+            snapshot.write(folder, path, notices.onto(path, body, notice, frame.public_url) if notice else body)
     if paths:
         snapshot.write_current(
             folder,

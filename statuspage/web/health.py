@@ -13,7 +13,7 @@ from statuspage.models import Change, Heartbeat, Page, ProviderState
 from statuspage.rendering import machine_instant
 from statuspage.rules.times import instant_in_words
 from statuspage.settings import Settings
-from statuspage.site import mirror, snapshot
+from statuspage.site import mirror, notices, snapshot
 from statuspage.web import access
 
 blueprint = Blueprint("health", __name__)
@@ -73,6 +73,12 @@ def mirror_behind() -> mirror.State | None:
     return state if state.last_error or is_slow else None
 
 
+def offline_notice() -> notices.Notice | None:
+    """Return the break-glass notice on this machine's page. One small file."""
+    settings: Settings = current_app.config["STATUSPAGE"]
+    return notices.read(settings.data_dir)
+
+
 def mail_stop() -> ProviderState | None:
     """Return since when and why no mail leaves, None while it does. One query by key."""
     stopped = select(ProviderState).where(ProviderState.name == "mail", ProviderState.stopped_at.is_not(None))
@@ -119,6 +125,7 @@ def _for_templates() -> dict[str, object]:
         "silence_of_worker": silence_of_worker,
         "mail_stop": mail_stop,
         "mirror_behind": mirror_behind,
+        "offline_notice": offline_notice,
         "time_of": _time_of,
         "instant_of": datetime.fromisoformat,
     }

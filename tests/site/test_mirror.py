@@ -30,7 +30,6 @@ FILES = {
     "/history.rss": b"<rss/>",
     "/feed.json": b"{}",
     "/api/v2/status.json": b"{}",
-    "/heartbeat.json": b"{}",
     "/.well-known/security.txt": b"Contact: mailto:security@example.com",
     "/assets/page.0123456789abcdef.css": b"body {}",
 }
@@ -44,7 +43,6 @@ KEYS = {
     "history.rss",
     "feed.json",
     "api/v2/status.json",
-    "heartbeat.json",
     ".well-known/security.txt",
     "assets/page.0123456789abcdef.css",
     "current.json",
@@ -136,7 +134,7 @@ def test_only_what_changed_is_copied_and_what_is_gone_goes(site: Path, s3: S3, b
 
 def test_what_links_to_pages_comes_after_them_and_the_record_of_the_whole_last(site: Path, between: Trouble) -> None:
     to(site).copy()
-    assert between.put[-3:] == ["index.html", "heartbeat.json", "current.json"]
+    assert between.put[-2:] == ["index.html", "current.json"]
     lists = [between.put.index(key) for key in ("history", "history.rss", "feed.json")]
     pages = [between.put.index(key) for key in ("incidents/abc", "components/one", "assets/page.0123456789abcdef.css")]
     assert max(pages) < min(lists)
