@@ -9,7 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +29,7 @@ CACHE_ASSET = "public, max-age=31536000, immutable"
 # Of one run; what was copied until then stays copied, and the next run does the rest.
 TOTAL_SECONDS = 120.0
 AT_ONCE = 8
+LET_GO_SECONDS = 0.5
 # The record of what the target has is written this often, so that a killed run does little again.
 RECORD_EVERY = 200
 # Compressed forms are of use to a web server that reads the folder; an object store would serve them as they are.
@@ -127,7 +128,7 @@ class Mirror:
 
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         try:
-            async with asyncio.timeout(self._seconds):
+            async with _patience_with_threads(), asyncio.timeout(self._seconds):
                 return await self._bring_up_to_date()
         except TimeoutError:
             raise MirrorFailed(f"It was not done within {self._seconds:.0f} s; the rest follows.") from None
@@ -264,6 +265,15 @@ class Mirror:
 
     def _write_record(self, record: Mapping[str, str]) -> None:
         snapshot.write(self._record_file.parent, f"/{self._record_file.name}", json.dumps(record).encode())
+
+
+@contextlib.asynccontextmanager
+async def _patience_with_threads() -> AsyncIterator[None]:
+    """Let the HTTP client's own threads drop what they hold: while the interpreter ends that would abort it."""
+    try:
+        yield
+    finally:
+        await asyncio.sleep(LET_GO_SECONDS)
 
 
 def open_store(url: str) -> "ObjectStore":
