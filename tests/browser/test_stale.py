@@ -1,13 +1,7 @@
 """A page that nobody renews any more says so by itself, and never goes on being green."""
 
-import functools
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -15,46 +9,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from statuspage.settings import Settings
 from statuspage.site import publisher
-from statuspage.web.public import CONTENT_SECURITY_POLICY
-from tests import builders
+from tests import builders, staticserver
+from tests.staticserver import Static
 
 pytestmark = pytest.mark.browser
 
 MADE = datetime(2026, 11, 21, 14, 30, tzinfo=UTC)
-
-
-class Static:
-    """A plain server of the published folder, which goes by a clock that tests set."""
-
-    def __init__(self, folder: Path) -> None:
-        self.now = MADE
-        self.is_down = False
-        server = self
-
-        class Handler(SimpleHTTPRequestHandler):
-            def log_message(self, *_: Any) -> None:
-                pass
-
-            def date_time_string(self, timestamp: float | None = None) -> str:
-                return format_datetime(server.now, usegmt=True)
-
-            def translate_path(self, path: str) -> str:
-                # As `try_files $uri $uri.html` of a web server.
-                found = super().translate_path(path)
-                return f"{found}.html" if Path(f"{found}.html").is_file() else found
-
-            def do_GET(self) -> None:
-                if server.is_down:
-                    self.send_error(503)
-                else:
-                    super().do_GET()
-
-            def end_headers(self) -> None:
-                self.send_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-                super().end_headers()
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
 
 
 @pytest.fixture
@@ -67,13 +27,8 @@ def component_id(app: Flask, settings: Settings) -> str:
 
 @pytest.fixture
 def static(component_id: str, settings: Settings) -> Iterator[Static]:
-    made = Static(settings.site_dir)
-    thread = threading.Thread(target=made.http.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield made
-    made.http.shutdown()
-    thread.join()
-    made.http.server_close()
+    with staticserver.serving(settings.site_dir, MADE) as server:
+        yield server
 
 
 @pytest.fixture

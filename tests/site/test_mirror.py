@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,14 +12,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import requests
+from flask import Flask
 
-from statuspage.site import mirror, snapshot
+from statuspage.rules.vocabulary import ComponentState
+from statuspage.settings import Settings
+from statuspage.site import mirror, publisher, snapshot
 from statuspage.site.mirror import Copied, Mirror, MirrorFailed
 from statuspage.web import public
-from tests import objectstores
+from tests import builders, objectstores, staticserver
 from tests.objectstores import BUCKET, S3, Trouble
 
 NOW = datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
+# The folder is the same whichever database it was written from.
+only_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 TARGET = f"s3://{BUCKET}/"
 FILES = {
     "/": b'<a href="/incidents/abc">Signing in fails</a>',
@@ -273,3 +280,43 @@ def test_a_copied_folder_that_was_emptied_is_filled_once_the_record_is_removed(s
     (tmp_path / "copy" / "index.html").unlink()
     to(site, target).copy()
     assert (tmp_path / "copy" / "index.html").exists()
+
+
+# --- a host that knows nothing of us ---------------------------------------
+
+DYNAMIC = re.compile("/subscribe.*")
+
+
+@pytest.fixture
+def whole_site(app: Flask, settings: Settings) -> Path:
+    builders.page(NOW)
+    sign_in = builders.component(NOW)
+    builders.acknowledged(builders.account(NOW), {sign_in: ComponentState.OUTAGE}, NOW)
+    publisher.publish_all(settings, NOW)
+    return settings.site_dir
+
+
+def links_of(page: str) -> set[str]:
+    found = set(re.findall(r'(?:href|src)="(/[^"#]*)"', page))
+    return {link for link in found if not DYNAMIC.fullmatch(link)}
+
+
+@only_sqlite
+def test_a_static_host_serves_every_page_that_the_front_page_leads_to(whole_site: Path, tmp_path: Path) -> None:
+    to(whole_site, f"file://{tmp_path}/copy").copy()
+    with staticserver.serving(tmp_path / "copy", NOW) as host:
+        front = requests.get(host.url, timeout=10)
+        links = links_of(front.text)
+        assert {"/history", "/history.rss", "/favicon.svg"} < links
+        for link in links:
+            answer = requests.get(host.url + link, timeout=10)
+            assert answer.status_code == 200, link
+            for further in links_of(answer.text) if "html" in answer.headers["Content-Type"] else ():
+                assert requests.get(host.url + further, timeout=10).status_code == 200, (link, further)
+
+
+@only_sqlite
+def test_an_object_store_has_every_page_under_its_permanent_address(whole_site: Path, s3: S3) -> None:
+    to(whole_site).copy()
+    links = links_of(s3.object("index.html").text)
+    assert links - {"/"} <= {f"/{key}" for key in s3.keys()}
