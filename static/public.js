@@ -18,3 +18,63 @@ function look() {
 }
 look();
 setInterval(look, 10000);
+
+// A page says by itself when nobody renews it any more: what was well then may not be well now. The front page is made
+// anew every minute; the others change when something happens, so current.json tells whether anybody is still at it.
+// Its Date header is what the age is counted from: a reader's clock may be wrong.
+const STALE_AFTER = 120000;
+const made = Date.parse(document.querySelector('meta[name="generated-at"]')?.content);
+const isFront = location.pathname === "/";
+let note = null;
+
+function tell(text) {
+  if (!note) {
+    note = document.createElement("p");
+    note.className = "stale";
+    note.setAttribute("role", "alert");
+    document.querySelector("main").prepend(note);
+    for (const state of document.querySelectorAll("main .state-operational")) {
+      state.classList.replace("state-operational", "state-unknown");
+      state.textContent = state.closest("#page-state") ? "Not known just now" : "Unknown";
+    }
+    document.querySelector(".banner-operational")?.classList.replace("banner-operational", "banner-unknown");
+    if (isFront) document.title = document.title.replace(/: [^:]*$/, ": not known just now");
+  }
+  if (note.textContent !== text) note.textContent = text;
+}
+
+function inUtc(milliseconds) {
+  const [day, time] = new Date(milliseconds).toISOString().split("T");
+  const isToday = day === new Date().toISOString().split("T")[0];
+  return `${isToday ? "" : `${day}, `}${time.slice(0, 5)} UTC`;
+}
+
+function renew() {
+  const fields = [...document.querySelectorAll("main input, main textarea")];
+  const isTyping = fields.some((field) => field.value !== field.defaultValue || field === document.activeElement);
+  // Never more than once a minute, should a cache go on giving out the old page.
+  if (!isTyping && performance.now() > 60000) location.reload();
+  else tell(`This page is as of ${inUtc(made)}. There is a newer one: please reload it.`);
+}
+
+async function check() {
+  if (document.hidden || !made) return;
+  const age = Date.now() - made;
+  if (!note && age > -60000 && age < STALE_AFTER && performance.now() < STALE_AFTER) return;
+  try {
+    const answer = await fetch("/current.json", { cache: "no-cache" });
+    if (!answer.ok) throw new Error("no answer");
+    const published = Date.parse((await answer.json()).generated_at);
+    const sent = Date.parse(answer.headers.get("Date")) || Date.now();
+    const silence = sent + Number(answer.headers.get("Age") || 0) * 1000 - published;
+    if (!(silence < STALE_AFTER)) tell(`This page has not been updated since ${inUtc(published)}. It may be out of date.`);
+    else if (note || (isFront && published - made > 30000)) renew();
+  } catch {
+    tell(`This page is as of ${inUtc(made)} and can’t be renewed just now. It may be out of date.`);
+  }
+}
+check();
+setInterval(check, 30000);
+document.addEventListener("visibilitychange", check);
+// Back from the browser's memory, as it was left.
+addEventListener("pageshow", (event) => { if (event.persisted) check(); });

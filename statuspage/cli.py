@@ -5,7 +5,6 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from statuspage import clock, supervisor
+from statuspage import clock, emergency, supervisor, webserver
 from statuspage.rules.drills import SCENARIOS
 from statuspage.rules.times import instant_in_words, span_in_words
 from statuspage.rules.vocabulary import LABELS, AccountRole, Conflict, NotFound, RuleBroken, TokenScope
-from statuspage.settings import Settings, SettingsError, load
+from statuspage.settings import Settings, SettingsError, load, load_folder
+from statuspage.webserver import PortTaken
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from statuspage.actions.importers import Row, Step
 
-ROOT = Path(__file__).resolve().parents[1]
 FAILED, USED_WRONGLY = 1, 2
 # Of a longer list only the errors are printed, and the summary.
 MOST_ROWS_SHOWN = 100
@@ -55,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.Abort:
         click.echo("Stopped.", err=True)
         sys.exit(FAILED)
-    except (SettingsError, Conflict, NotFound) as error:
+    except (SettingsError, Conflict, NotFound, PortTaken, emergency.Failed) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(FAILED)
     sys.exit(code if isinstance(code, int) else 0)
@@ -77,8 +76,8 @@ def commands() -> None:
 def serve(first: bool) -> int:
     """Migrate, publish, then run web and worker together: the small installation."""
     settings = load(os.environ)
-    _check_port(settings)
-    children = [_web_server(settings), supervisor.Child("worker", _statuspage("worker"))]
+    webserver.check_port(settings)
+    children = [webserver.child(settings), supervisor.Child("worker", _statuspage("worker"))]
     if not _prepare(settings, "init" if first else "publish"):
         children.append(supervisor.Child("publish", _statuspage("publish", "--migrate"), once=True))
     _say_addresses(settings)
@@ -89,12 +88,12 @@ def serve(first: bool) -> int:
 def web() -> int:
     """Serve the public page and the console; keep this machine's published folder fresh."""
     settings = load(os.environ)
-    _check_port(settings)
+    webserver.check_port(settings)
     _prepare(settings, "publish")
     _say_addresses(settings)
     # A process of its own: a database that hangs must not hold up the supervisor.
     publisher = supervisor.Child("publisher", _statuspage("publish", "--migrate", "--watch"))
-    return supervisor.run([_web_server(settings), publisher])
+    return supervisor.run([webserver.child(settings), publisher])
 
 
 @commands.command(epilog="Example: DATABASE_URL=postgresql://… statuspage worker")
@@ -107,17 +106,31 @@ def worker() -> None:
         worker_process.run(app)
 
 
-@commands.command(epilog="Example: statuspage publish")
+@commands.command(epilog='Example: statuspage publish --offline "We are down. Next word at 04:00 UTC."')
+@click.argument("notice", required=False)
+@click.option(
+    "--offline", is_flag=True, help="Put NOTICE (or standard input) onto the last snapshot, without database."
+)
+@click.option("--withdraw", is_flag=True, help="With --offline: take the notice away.")
+@click.option("--to", "target", metavar="URL", default="", help="Then copy the site there: s3://…, gs://…, file:///….")
 @click.option("--migrate", is_flag=True, help="First bring the database to the present schema.")
 @click.option("--watch", is_flag=True, help="Go on writing whatever changes, until stopped.")
-def publish(migrate: bool, watch: bool) -> None:
+def publish(notice: str | None, offline: bool, withdraw: bool, target: str, migrate: bool, watch: bool) -> None:
     """Write the public site now."""
+    if (withdraw or notice is not None) and not offline:
+        raise click.UsageError("A notice goes with --offline.")
+    if offline:
+        if migrate or watch or (withdraw and notice is not None):
+            raise click.UsageError("With --offline go a NOTICE or --withdraw, and --to URL.")
+        _publish_offline(notice, withdraw, target)
+        return
     if watch:
         _publish_for_ever(migrate)
         return
     # SQLAlchemy takes a second to import: only commands that need it pay for it.
     from statuspage.site import publisher
 
+    folder = load_folder(os.environ, target)
     with _installation() as (settings, _):
         if migrate:
             _migrate()
@@ -125,6 +138,21 @@ def publish(migrate: bool, watch: bool) -> None:
             return
         paths = publisher.publish_all(settings, clock.now())
     click.echo(f"Published {len(paths)} files to {settings.site_dir}.")
+    if target:
+        click.echo(emergency.copy(folder))
+
+
+def _publish_offline(notice: str | None, withdraw: bool, target: str) -> None:
+    folder = load_folder(os.environ, target)
+    if withdraw:
+        click.echo(emergency.withdraw(folder))
+    else:
+        if notice is None:
+            click.echo("Type what readers should know, then Ctrl-D on a line of its own:", err=True)
+            notice = sys.stdin.read()
+        click.echo(emergency.post(folder, notice, clock.now()))
+    if folder.publish_to:
+        click.echo(emergency.copy(folder))
 
 
 def _publish_for_ever(migrate: bool) -> None:
@@ -166,28 +194,6 @@ def _prepare(settings: Settings, command: str) -> bool:
         raise click.ClickException("The database could not be prepared, so nothing was started.")
     click.echo("Starting all the same: the public page stays as published last until this is mended.", err=True)
     return False
-
-
-def _web_server(settings: Settings) -> supervisor.Child:
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--working-dir", str(ROOT)]
-    command += ["--host", settings.host, "--port", str(settings.port), "--workers", str(settings.web_workers)]
-    # 16 threads: a public GET takes microseconds, and more threads than that only cost memory.
-    command += ["--blocking-threads", "16", "--backlog", "2048", "--no-ws"]
-    # Its warnings are advice about the number of threads; a worker that dies is an error.
-    command += ["--log-level", "error"]
-    # Without the first a killed worker ends the service; with the second a stuck one does not hold up a stop.
-    command += ["--respawn-failed-workers", "--workers-kill-timeout", "10"]
-    return supervisor.Child("web server", [*command, "wsgi:app"])
-
-
-def _check_port(settings: Settings) -> None:
-    """Say at once that a port is taken, instead of starting the web server again and again."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        socket.create_server((settings.host, settings.port), family=family).close()
-    except OSError as error:
-        place, reason = f"{settings.host}, port {settings.port}", str(error.strerror).partition(" (while")[0]
-        raise click.ClickException(f"Can't listen on {place} ({reason}): please set PORT or HOST.") from None
 
 
 def _statuspage(*arguments: str) -> list[str]:

@@ -17,6 +17,11 @@ from statuspage.signatures import read_public_key
 
 SECRET_KEY_MINIMUM = 32
 SENDGRID_DEFAULT_URL = "https://api.sendgrid.com"
+# The variables that name an object store other than the big ones' own: obstore reads them.
+ENDPOINTS = {
+    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+    "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+}
 
 
 class SettingsError(Exception):
@@ -80,6 +85,11 @@ SETTINGS = (
         "Sends mail by SMTP: `smtp://USER:PASSWORD@HOST:587?starttls=required` or `smtps://…`; demands MAIL_FROM. "
         "`connections=8` in its query sends over so many connections at a time (4).",
     ),
+    Setting(
+        "PUBLISH_TO",
+        "",
+        "Where the worker copies the published site to: `s3://BUCKET/PREFIX`, `gs://…`, `az://…` or `file:///PATH`.",
+    ),
     Setting("ADMIN_EMAIL", "admin@example.com", "E-mail address of the first administrator."),
     Setting("ADMIN_PASSWORD", "made and printed once", "Password of the first administrator."),
     Setting("STATUSPAGE_TESTING", "", "`1` in an installation that only tests use; never set it elsewhere."),
@@ -127,6 +137,8 @@ class Settings:
     smtp: SmtpServer | None
     admin_email: str
     admin_password: str = field(repr=False)
+    publish_to: str = ""
+    """Where the published folder is copied to; empty: nowhere."""
     guard_allow: frozenset[str] = frozenset()
     """What tests may post to inside their own machine (delivery/guard.py)."""
 
@@ -190,8 +202,75 @@ def load(environ: Mapping[str, str]) -> Settings:
         smtp=smtp,
         admin_email=_address("ADMIN_EMAIL", given["ADMIN_EMAIL"] or "admin@example.com"),
         admin_password=given["ADMIN_PASSWORD"],
+        publish_to=_target("PUBLISH_TO", given["PUBLISH_TO"], environ, data_dir),
         guard_allow=_guard_allow(given["GUARD_ALLOW"], given["STATUSPAGE_TESTING"]),
     )
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The little that works with neither database nor secrets: where the published site is, and its copy."""
+
+    data_dir: Path
+    public_url: str
+    publish_to: str
+
+    @property
+    def site_dir(self) -> Path:
+        """The published folder."""
+        return self.data_dir / "site"
+
+
+def load_folder(environ: Mapping[str, str], target: str = "") -> Folder:
+    """Read what break-glass commands need, and nothing else: in an emergency no other setting may stop them.
+
+    ``target`` takes the place of PUBLISH_TO. Raises SettingsError with one
+    sentence naming the setting.
+    """
+    data_dir = Path(_read("DATA_DIR", environ) or "var").absolute()
+    url = _read("PUBLIC_URL", environ) or f"http://127.0.0.1:{_read('PORT', environ) or '8000'}"
+    name = "--to" if target else "PUBLISH_TO"
+    wanted = target or _read("PUBLISH_TO", environ)
+    return Folder(data_dir, _base_url("PUBLIC_URL", url), _target(name, wanted, environ, data_dir))
+
+
+def _target(name: str, text: str, environ: Mapping[str, str], data_dir: Path) -> str:
+    """Check where the published site is copied to, and what its credentials need besides."""
+    if not text:
+        return ""
+    sentence = f"{name} must look like s3://bucket/folder, gs://bucket/folder, az://container/folder or file:///folder."
+    try:
+        parts = urlsplit(text)
+        fine = not (parts.query or parts.fragment or parts.username or parts.port)
+    except ValueError:
+        raise SettingsError(sentence) from None
+    if parts.scheme == "file":
+        fine = fine and not parts.netloc and parts.path.strip("/") != ""
+    else:
+        fine = fine and parts.scheme in ("s3", "gs", "az") and bool(parts.netloc)
+    if not fine:
+        raise SettingsError(sentence)
+    if parts.scheme == "file":
+        folder = Path(unquote(parts.path)).resolve()
+        if folder == data_dir.resolve() or data_dir.resolve() in folder.parents:
+            raise SettingsError(f"{name} must lead out of DATA_DIR, where the site is published anyway.")
+    if parts.scheme == "s3" and bool(environ.get("AWS_ACCESS_KEY_ID")) != bool(environ.get("AWS_SECRET_ACCESS_KEY")):
+        raise SettingsError(f"{name}: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must be set together.")
+    for endpoint in ENDPOINTS.get(parts.scheme, ()):
+        _check_endpoint(endpoint, environ.get(endpoint, ""))
+    return text.rstrip("/")
+
+
+def _check_endpoint(name: str, text: str) -> None:
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname or ""
+    except ValueError:
+        parts, host = urlsplit("-"), ""
+    if text and (parts.scheme not in ("http", "https") or not host):
+        raise SettingsError(f"{name} must be an address such as https://s3.example.com.")
+    if parts.scheme == "http" and host not in ("localhost", "127.0.0.1", "::1"):
+        raise SettingsError(f"{name} would send the published site's credentials in the clear: please use https.")
 
 
 def _read(name: str, environ: Mapping[str, str]) -> str:

@@ -34,6 +34,7 @@ from statuspage.delivery.providers import transport_for
 from statuspage.delivery.transport import ChannelDown, Message, Outcome, Receipt, Transport
 from statuspage.endpoint_posts import EndpointPosts
 from statuspage.models import Channel, Heartbeat
+from statuspage.replica import Replica
 from statuspage.settings import Settings
 from statuspage.site import publisher
 
@@ -71,6 +72,7 @@ class Worker:
         self._told_of_stop = True
         self._posts = posts.Posts()
         self._endpoints = EndpointPosts(settings, self._owner)
+        self._replica = Replica(settings)
         self._beat_at: datetime | None = None
         self._forgot_at: datetime | None = None
         self._reading: import_jobs.Reading | None = None
@@ -90,6 +92,7 @@ class Worker:
             self._deliver,
             self._take_in,
             self._publish,
+            self._copy_elsewhere,
             self._forget_unconfirmed,
             self._beat,
         )
@@ -280,6 +283,7 @@ class Worker:
         self._guarded(self._finish_mail, now)
         self._guarded(self._finish_posts, now)
         self._guarded(self._finish_endpoints, now)
+        self._replica.stop()
 
     def _finish_mail(self, now: datetime) -> bool:
         end = time.monotonic() + FINISH_SECONDS
@@ -311,6 +315,11 @@ class Worker:
 
     def _publish(self, now: datetime) -> bool:
         publisher.refresh(self._settings, now)
+        return False
+
+    def _copy_elsewhere(self, now: datetime) -> bool:
+        """In a thread, and whether or not publishing worked: a notice posted without the database has to get there."""
+        self._replica.look(now)
         return False
 
     def _forget_unconfirmed(self, now: datetime) -> bool:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from statuspage.settings import SettingsError, load
+from statuspage.settings import SettingsError, load, load_folder
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -57,6 +57,22 @@ def test_the_secret_key_is_made_once_and_kept_from_others(folder: Path) -> None:
         ({"GUARD_ALLOW": "localhost:80", "STATUSPAGE_TESTING": "1"}, "GUARD_ALLOW must hold places such as 127.0.0.1"),
         ({"GUARD_ALLOW": "127.0.0.1", "STATUSPAGE_TESTING": "1"}, "GUARD_ALLOW must hold places such as 127.0.0.1"),
         ({"STATUSPAGE_TESTING": "yes"}, "STATUSPAGE_TESTING must be 1 or not be set at all."),
+        ({"PUBLISH_TO": "/srv/copy"}, "PUBLISH_TO must look like s3://bucket/folder, gs://bucket/folder"),
+        ({"PUBLISH_TO": "file://srv/copy"}, "PUBLISH_TO must look like"),
+        ({"PUBLISH_TO": "file:///"}, "PUBLISH_TO must look like"),
+        ({"PUBLISH_TO": "s3://"}, "PUBLISH_TO must look like"),
+        ({"PUBLISH_TO": "s3://key:secret@bucket"}, "PUBLISH_TO must look like"),
+        ({"PUBLISH_TO": "s3://bucket?region=x"}, "PUBLISH_TO must look like"),
+        ({"PUBLISH_TO": "https://example.com"}, "PUBLISH_TO must look like"),
+        (
+            {"PUBLISH_TO": "s3://bucket", "AWS_ACCESS_KEY_ID": "a"},
+            "PUBLISH_TO: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must be set together.",
+        ),
+        ({"PUBLISH_TO": "s3://bucket", "AWS_ENDPOINT_URL": "s3.example.com"}, "AWS_ENDPOINT_URL must be an address"),
+        (
+            {"PUBLISH_TO": "s3://bucket", "AWS_ENDPOINT": "http://s3.example.com"},
+            "AWS_ENDPOINT would send the published site's credentials in the clear: please use https.",
+        ),
         ({"PORT_FILE": "/nowhere/at/all"}, "PORT_FILE can't be read: "),
         ({"PORT": "8000", "PORT_FILE": "x"}, "PORT and PORT_FILE are both set: please keep one."),
     ],
@@ -65,6 +81,34 @@ def test_a_wrong_setting_is_named_in_one_sentence(environ: dict[str, str], sente
     with pytest.raises(SettingsError) as error:
         load({"DATA_DIR": str(folder)} | environ)
     assert str(error.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("target", "kept"),
+    [
+        ("s3://bucket/folder/", "s3://bucket/folder"),
+        ("gs://bucket", "gs://bucket"),
+        ("az://container/status", "az://container/status"),
+        ("file:///srv/a%20copy", "file:///srv/a%20copy"),
+    ],
+)
+def test_the_site_is_copied_where_it_is_wanted(target: str, kept: str, folder: Path) -> None:
+    environ = {"DATA_DIR": str(folder), "PUBLISH_TO": target, "AWS_ENDPOINT_URL": "http://127.0.0.1:9000"}
+    assert load(environ).publish_to == kept
+
+
+def test_the_site_is_not_copied_into_itself(folder: Path) -> None:
+    with pytest.raises(SettingsError, match="PUBLISH_TO must lead out of DATA_DIR"):
+        load({"DATA_DIR": str(folder), "PUBLISH_TO": f"file://{folder}/site/copy"})
+
+
+def test_an_emergency_needs_no_other_setting_than_where_the_site_is(folder: Path) -> None:
+    wrong = {"DATABASE_URL": "mysql://x", "PORT": "8000", "MAIL_FROM": "nobody", "SECRET_KEY": "short"}
+    found = load_folder({"DATA_DIR": str(folder)} | wrong)
+    assert (found.site_dir, found.public_url, found.publish_to) == (folder / "site", "http://127.0.0.1:8000", "")
+    assert not folder.exists()
+    with pytest.raises(SettingsError, match="--to must look like"):
+        load_folder({"DATA_DIR": str(folder)}, "elsewhere")
 
 
 @pytest.mark.parametrize(

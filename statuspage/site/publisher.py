@@ -16,13 +16,14 @@ from statuspage.rendering import TEMPLATES, environment, machine_instant
 from statuspage.rules.times import next_month, require_utc
 from statuspage.rules.vocabulary import LABELS, PAGE_STATE_WORDS
 from statuspage.settings import Settings
-from statuspage.site import badge, calendar, contact, feeds, page, snapshot, statuspage_v2, uptime
+from statuspage.site import badge, calendar, contact, feeds, notices, page, snapshot, statuspage_v2, uptime
 from statuspage.site.page import Frame
 from statuspage.site.records import Records, load_records
 
 STATIC = TEMPLATES.parent / "static"
 PATIENCE_SECONDS = 2.0
-FRONT_AGE = timedelta(minutes=5)
+# Readers are told that nobody is at it when the page is two minutes old (static/public.js).
+FRONT_AGE = timedelta(minutes=1)
 FEEDS = ("/history.rss", "/history.atom", "/feed.json")
 CALENDAR = "/history.ics"
 # What a change of one incident can touch besides its own pages.
@@ -244,7 +245,9 @@ def _write(settings: Settings, site: Site, paths: list[str]) -> list[str]:
         if body is None:
             snapshot.remove(folder, path)
         else:
-            snapshot.write(folder, path, body)
+            # Asked for each file: somebody may post one while this publisher waits for the database.
+            notice = notices.read(settings.data_dir)
+            snapshot.write(folder, path, notices.onto(path, body, notice, frame.public_url) if notice else body)
     if paths:
         snapshot.write_current(
             folder,

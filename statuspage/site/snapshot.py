@@ -148,6 +148,14 @@ def read_current(folder: Path) -> Current | None:
     return current if isinstance(current.revision, int) else None
 
 
+def signature_of_current(folder: Path) -> tuple[int, int, int] | None:
+    """Return what changes with every publication; None before the first."""
+    try:
+        return _signature((folder / CURRENT).stat())
+    except OSError:
+        return None
+
+
 class Reader:
     """The folder's files in memory, looked at again only when ``current.json`` has changed."""
 

@@ -13,13 +13,14 @@ from statuspage.models import Change, Heartbeat, Page, ProviderState
 from statuspage.rendering import machine_instant
 from statuspage.rules.times import instant_in_words
 from statuspage.settings import Settings
-from statuspage.site import snapshot
+from statuspage.site import mirror, notices, snapshot
 from statuspage.web import access
 
 blueprint = Blueprint("health", __name__)
 
 # The worker's heart beats every few seconds; after this long without one it is not alive.
 WORKER_SILENCE = timedelta(minutes=1)
+MIRROR_PATIENCE = timedelta(minutes=1)
 
 
 @blueprint.get("/healthz")
@@ -36,7 +37,8 @@ def readyz() -> ResponseReturnValue:
     checks = {**_database_checks(), "snapshot": _snapshot()}
     ready = all(check == "ok" for check in checks.values())
     # Named, and no reason to send readers elsewhere: another machine's mail would not leave either.
-    return {"ready": ready, **checks, "mail": _mail()}, 200 if ready else 503, {"Cache-Control": "no-store"}
+    answer = {"ready": ready, **checks, "mail": _mail(), **_mirror()}
+    return answer, 200 if ready else 503, {"Cache-Control": "no-store"}
 
 
 def _mail() -> str:
@@ -46,6 +48,35 @@ def _mail() -> str:
     except SQLAlchemyError:
         return "unknown"
     return f"stopped since {machine_instant(stop.stopped_at)}" if stop and stop.stopped_at else "ok"
+
+
+def _mirror() -> dict[str, str]:
+    """Say whether the copy at PUBLISH_TO has everything, where there is one. Its worker may be on another machine."""
+    settings: Settings = current_app.config["STATUSPAGE"]
+    if not settings.publish_to:
+        return {}
+    state = mirror.read_state(settings.data_dir)
+    if state is None or state.target != settings.publish_to:
+        return {"mirror": "unknown"}
+    behind = mirror_behind()
+    return {"mirror": f"behind since {behind.behind_since}" if behind else "ok"}
+
+
+def mirror_behind() -> mirror.State | None:
+    """Return since when and why the copy elsewhere lacks something, None while it does not. One small file."""
+    settings: Settings = current_app.config["STATUSPAGE"]
+    state = mirror.read_state(settings.data_dir) if settings.publish_to else None
+    if state is None or state.target != settings.publish_to or not state.behind_since:
+        return None
+    # A copy takes its time: only what failed or takes long is news.
+    is_slow = clock.now() - datetime.fromisoformat(state.behind_since) > MIRROR_PATIENCE
+    return state if state.last_error or is_slow else None
+
+
+def offline_notice() -> notices.Notice | None:
+    """Return the break-glass notice on this machine's page. One small file."""
+    settings: Settings = current_app.config["STATUSPAGE"]
+    return notices.read(settings.data_dir)
 
 
 def mail_stop() -> ProviderState | None:
@@ -90,7 +121,14 @@ def silence_of_worker() -> str:
 @blueprint.app_context_processor
 def _for_templates() -> dict[str, object]:
     """Give templates the function, not its answer: only console pages ask."""
-    return {"silence_of_worker": silence_of_worker, "mail_stop": mail_stop, "time_of": _time_of}
+    return {
+        "silence_of_worker": silence_of_worker,
+        "mail_stop": mail_stop,
+        "mirror_behind": mirror_behind,
+        "offline_notice": offline_notice,
+        "time_of": _time_of,
+        "instant_of": datetime.fromisoformat,
+    }
 
 
 def _snapshot() -> str:

@@ -19,7 +19,7 @@ _PUBLIC = re.compile(
     r"/|/history(?:/\d{4}-\d{2})?|/(?:incidents|components)/[0-9A-Za-z]{1,40}"
     r"|/history\.(?:rss|atom|ics)|/components/[0-9A-Za-z]{1,40}\.(?:rss|atom)|/feed\.json"
     r"|/api/v2/[a-z/-]{1,60}\.json|/badge\.svg|/embed\.js"
-    r"|/robots\.txt|/favicon\.(?:svg|ico)|/\.well-known/security\.txt|/assets/[0-9a-z.-]{1,80}"
+    r"|/current\.json|/robots\.txt|/favicon\.(?:svg|ico)|/\.well-known/security\.txt|/assets/[0-9a-z.-]{1,80}"
 )
 _PUBLIC_FOLDERS = ("/history/", "/incidents/", "/components/", "/assets/", "/api/v2/", "/.well-known/")
 # Read by programs on other sites.
@@ -35,7 +35,7 @@ PATH_LIMIT = 2_000
 CACHE_PAGE = "public, max-age=10, stale-while-revalidate=20, stale-if-error=3600"
 CACHE_ASSET = "public, max-age=31536000, immutable"
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; "
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
 

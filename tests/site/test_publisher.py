@@ -364,14 +364,15 @@ def test_the_window_of_days_is_two_weeks(
     assert date(2026, 11, 7) == (now - timedelta(days=14)).date()
 
 
-def test_the_front_page_says_every_five_minutes_that_it_is_still_so(
+def test_the_front_page_says_every_minute_that_it_is_still_so(
     writer: str, settings: Settings, now: datetime, read: Callable[[str], str]
 ) -> None:
     publisher.refresh(settings, now)
-    assert publisher.refresh(settings, now + timedelta(minutes=4)) == []
-    assert publisher.refresh(settings, now + timedelta(minutes=5)) == sorted(publisher.RENEWED)
+    assert publisher.refresh(settings, now + timedelta(seconds=59)) == []
+    assert publisher.refresh(settings, now + timedelta(minutes=1)) == sorted(publisher.RENEWED)
     assert "As of <time" in read("/")
-    assert "14:05 UTC" in read("/")
+    assert "14:01 UTC" in read("/")
+    assert '<meta name="generated-at" content="2026-11-21T14:01:00Z">' in read("/")
 
 
 def test_somebody_who_waits_for_an_answer_does_not_wait_for_another_publisher(

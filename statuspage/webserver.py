@@ -1,0 +1,37 @@
+"""The web server's own process: Granian, with what this product needs of it."""
+
+import socket
+import sys
+from pathlib import Path
+
+from statuspage.settings import Settings
+from statuspage.supervisor import Child
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class PortTaken(Exception):
+    """Nobody can listen where the settings say; the message is one sentence."""
+
+
+def child(settings: Settings) -> Child:
+    """Return how to start the web server."""
+    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--working-dir", str(ROOT)]
+    command += ["--host", settings.host, "--port", str(settings.port), "--workers", str(settings.web_workers)]
+    # 16 threads: a public GET takes microseconds, and more threads than that only cost memory.
+    command += ["--blocking-threads", "16", "--backlog", "2048", "--no-ws"]
+    # Its warnings are advice about the number of threads; a worker that dies is an error.
+    command += ["--log-level", "error"]
+    # Without the first a killed worker ends the service; with the second a stuck one does not hold up a stop.
+    command += ["--respawn-failed-workers", "--workers-kill-timeout", "10"]
+    return Child("web server", [*command, "wsgi:app"])
+
+
+def check_port(settings: Settings) -> None:
+    """Say at once that a port is taken, instead of starting the web server again and again."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        socket.create_server((settings.host, settings.port), family=family).close()
+    except OSError as error:
+        place, reason = f"{settings.host}, port {settings.port}", str(error.strerror).partition(" (while")[0]
+        raise PortTaken(f"Can't listen on {place} ({reason}): please set PORT or HOST.") from None
