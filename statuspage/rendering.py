@@ -1,5 +1,6 @@
 """The Jinja environment of page, feeds and mail, and the filters every template knows."""
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
@@ -44,3 +45,12 @@ def environment() -> Environment:
     )
     made.filters.update(FILTERS)
     return made
+
+
+def json_text(content: object) -> bytes:
+    """Return JSON as Rails writes it: nothing in it can end a script or start a tag."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    # Outside texts JSON has none of these characters.
+    for character in "&<>\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text.encode()

@@ -3,7 +3,6 @@
 Why ids and dates are as they are: docs/decisions/0011-feeds.md.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from feedgen.ext.base import BaseEntryExtension
 from feedgen.feed import FeedGenerator
 from markupsafe import Markup, escape
 
-from statuspage.rendering import machine_instant
+from statuspage.rendering import json_text, machine_instant
 from statuspage.rules.times import instant_in_words
 from statuspage.rules.vocabulary import LABELS, MaintenanceStage
 from statuspage.site.page import Entry, Frame, PublicUpdate
@@ -103,8 +102,8 @@ def atom(feed: Feed) -> bytes:
     return _styled(_generator(feed, ".atom").atom_str(pretty=True), feed.stylesheet)
 
 
-def json_feed(feed: Feed) -> bytes:
-    """Return the feed as JSON Feed 1.1."""
+def json_feed(feed: Feed, now: datetime) -> bytes:
+    """Return the feed as JSON Feed 1.1, with when it was made as an extension of ours."""
     shown = {
         "version": "https://jsonfeed.org/version/1.1",
         "title": feed.title,
@@ -114,9 +113,10 @@ def json_feed(feed: Feed) -> bytes:
         "favicon": f"{feed.frame.public_url}/favicon.ico",
         "authors": [{"name": clean(feed.frame.name), "url": feed.home}],
         "language": "en",
+        "_statuspage": {"about": f"{feed.frame.public_url}/", "generated_at": machine_instant(now)},
         "items": [_json_item(item) for item in feed.items],
     }
-    return json.dumps(shown, ensure_ascii=False, indent=1).encode()
+    return json_text(shown)
 
 
 def item_html(updates: Sequence[PublicUpdate], entry: Entry | None = None) -> Markup:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from statuspage import prose
-from statuspage.rendering import machine_instant
+from statuspage.rendering import json_text, machine_instant
 from statuspage.rules.times import instant_in_words, require_utc
 from statuspage.rules.vocabulary import RuleBroken
 from statuspage.site import snapshot
@@ -138,7 +138,7 @@ def _onto_status(text: str, notice: Notice | None, _public_url: str) -> str:
         indicator = "minor" if before["indicator"] == "none" else before["indicator"]
         document["status"] = {**before, "indicator": indicator, "description": f"Notice of {_words(notice)}"}
         document["notice"] = {"body": notice.text, "posted_at": notice.posted_at, "status_before": before}
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return json_text(document).decode()
 
 
 def _onto_json_feed(text: str, notice: Notice | None, public_url: str) -> str:
@@ -155,7 +155,7 @@ def _onto_json_feed(text: str, notice: Notice | None, public_url: str) -> str:
         items.insert(0, item)
     if items == document["items"]:
         return text
-    return json.dumps({**document, "items": items}, ensure_ascii=False, indent=2)
+    return json_text({**document, "items": items}).decode()
 
 
 def _onto_rss(text: str, notice: Notice | None, public_url: str) -> str:

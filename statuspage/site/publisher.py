@@ -335,7 +335,7 @@ def _atom(site: Site, component_id: str = "") -> bytes | None:
 
 
 def _json_feed(site: Site) -> bytes:
-    return feeds.json_feed(site.feed)
+    return feeds.json_feed(site.feed, site.now)
 
 
 def _calendar(site: Site) -> bytes:

@@ -5,7 +5,6 @@ of `shapes`: the management API and the webhooks say the same.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from statuspage import shapes
 from statuspage.models import Component
 from statuspage.models.columns import ID_LENGTH
+from statuspage.rendering import json_text
 from statuspage.rules.vocabulary import MaintenanceStage, Stage
 from statuspage.shapes import UNDER_MAINTENANCE
 from statuspage.site.records import Event, Records
@@ -46,16 +46,7 @@ def document(name: str, records: Records, now: datetime) -> bytes | None:
     make = DOCUMENTS.get(name)
     if make is None:
         return None
-    return _written({"page": _page(records, now), **make(records)})
-
-
-def _written(content: Document) -> bytes:
-    """Write JSON as Rails does: nothing in it can end a script or start a tag."""
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    # Outside texts JSON has none of these characters.
-    for character in "&<>\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text.encode()
+    return json_text({"page": _page(records, now), **make(records)})
 
 
 def _page(records: Records, now: datetime) -> Document:
@@ -204,7 +195,9 @@ def _maintenance_updates(records: Records, shown: Event) -> list[Document]:
                 "updated_at": frame.instant(update.posted_at),
                 "display_at": frame.instant(update.posted_at),
                 "affected_components": [_overlay(records, each, before, after) for each in ids] or None,
-                "deliver_notifications": shapes.was_delivered(update.imported),
+                "deliver_notifications": update.is_told
+                if update.imported is None
+                else shapes.was_delivered(update.imported),
                 "custom_tweet": None,
                 "tweet_id": None,
             }

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from statuspage.rules.uptime import UptimeRule
 from statuspage.site.page import Entry, Frame, PublicUpdate
 
 NOW = datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
@@ -19,6 +20,7 @@ def frame(**changes: Any) -> Frame:
         "public_url": "http://status.example.com",
         "revision": 1,
         "created_at": NOW - timedelta(days=40),
+        "uptime_rule": UptimeRule(),
     }
     return Frame(**(values | changes))
 

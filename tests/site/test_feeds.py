@@ -45,7 +45,7 @@ def test_whatever_people_type_the_feeds_stay_valid(title: str, body: str, name: 
     made = feed(shown, entries.window(title=title), frame=entries.frame(name=name))
     channel = check_rss(feeds.rss(made))
     root = check_atom(feeds.atom(made))
-    listed = check_json_feed(feeds.json_feed(made))["items"]
+    listed = check_json_feed(feeds.json_feed(made, entries.NOW))["items"]
     assert isinstance(listed, list)
     expected = feeds.clean(title).strip() or shown.id
     first = channel.find("item")
@@ -60,7 +60,7 @@ def test_whatever_people_type_the_feeds_stay_valid(title: str, body: str, name: 
 def test_feeds_without_an_entry_are_valid_too() -> None:
     check_rss(feeds.rss(feed()))
     check_atom(feeds.atom(feed()))
-    assert check_json_feed(feeds.json_feed(feed()))["items"] == []
+    assert check_json_feed(feeds.json_feed(feed(), entries.NOW))["items"] == []
 
 
 def test_all_formats_say_the_same() -> None:
@@ -69,7 +69,7 @@ def test_all_formats_say_the_same() -> None:
         entries.window("second000000", changed_at=NOW + timedelta(minutes=5)),
     )
     rss, atom = feedparser.parse(feeds.rss(made)), feedparser.parse(feeds.atom(made))
-    listed = check_json_feed(feeds.json_feed(made))["items"]
+    listed = check_json_feed(feeds.json_feed(made, entries.NOW))["items"]
     assert isinstance(listed, list)
     assert not rss.bozo
     assert not atom.bozo
