@@ -22,6 +22,8 @@ from statuspage.site.page import Frame
 STATIC = TEMPLATES.parent / "static"
 PATIENCE_SECONDS = 2.0
 FRONT_AGE = timedelta(minutes=5)
+# The files of one change go into place together; a whole site in parts, since each part is on the disk twice.
+FILES_AT_ONCE = 200
 FEEDS = ("/history.rss", "/history.atom")
 # What a change of one incident can touch besides its own pages.
 FRONT = ("/", "/history", "/favicon.svg", *FEEDS)
@@ -184,18 +186,21 @@ def _write_all(settings: Settings, site: Site) -> list[str]:
     """Write everything; what belongs to nothing any more is taken away before the folder is said to be whole."""
     paths = _all_paths(site)
     snapshot.remove_others(settings.site_dir, paths)
-    return _write(settings, site, paths)
+    return _write(settings, site, paths, even_unchanged=True)
 
 
-def _write(settings: Settings, site: Site, paths: list[str]) -> list[str]:
+def _write(settings: Settings, site: Site, paths: list[str], *, even_unchanged: bool = False) -> list[str]:
     folder, frame = settings.site_dir, site.frame
-    # What the front page links to is there before the link.
-    for path in sorted(paths, key=FRONT.__contains__):
-        body = _render(path, site)
-        if body is None:
-            snapshot.remove(folder, path)
-        else:
-            snapshot.write(folder, path, body)
+    gone: list[str] = []
+    # What the front page links to is there before the link, and goes after it.
+    ordered = sorted(paths, key=FRONT.__contains__)
+    for start in range(0, len(ordered), FILES_AT_ONCE):
+        bodies = {path: _render(path, site) for path in ordered[start : start + FILES_AT_ONCE]}
+        written = {path: body for path, body in bodies.items() if body is not None}
+        snapshot.write_all(folder, written, even_unchanged=even_unchanged)
+        gone += bodies.keys() - written.keys()
+    for path in gone:
+        snapshot.remove(folder, path)
     if paths:
         snapshot.write_current(
             folder,

@@ -33,7 +33,7 @@ def incident_id(app: Flask, settings: Settings, now: datetime) -> str:
 
 @pytest.fixture
 def client(app: Flask, settings: Settings, incident_id: str) -> Client:
-    return Client(PublicSite(app, settings.site_dir, settings.public_url))
+    return Client(PublicSite(app, settings.site_dir, settings.public_url, look_every=0))
 
 
 @pytest.fixture
@@ -64,7 +64,9 @@ def test_public_pages_answer_with_the_database_gone(
 ) -> None:
     if database_url.startswith("sqlite:///"):
         shutil.move(database_url.removeprefix("sqlite:///"), f"{settings.data_dir}/moved.db")
-    fresh = Client(PublicSite(lambda *_: pytest.fail("handed on"), settings.site_dir, settings.public_url))
+    fresh = Client(
+        PublicSite(lambda *_: pytest.fail("handed on"), settings.site_dir, settings.public_url, look_every=0)
+    )
     for visitor in (client, fresh):
         for path in ("/", f"/incidents/{incident_id}", "/history.rss"):
             assert visitor.get(path, base_url=BASE).status_code == 200
@@ -178,7 +180,7 @@ def test_an_endless_address_is_refused(client: Client) -> None:
 
 
 def test_before_the_first_publication_the_page_says_so(app: Flask, settings: Settings, tmp_path: Path) -> None:
-    answer = Client(PublicSite(app, tmp_path / "nothing", settings.public_url)).get("/", base_url=BASE)
+    answer = Client(PublicSite(app, tmp_path / "nothing", settings.public_url, look_every=0)).get("/", base_url=BASE)
     assert answer.status_code == 503
     assert "has not been published yet" in answer.text
 
