@@ -206,7 +206,8 @@ def _bytes_of(name: Path, suffix: str) -> bytes | None:
 
 def _unzipped(zipped: bytes) -> bytes | None:
     try:
-        return gzip.decompress(zipped)
+        # Nothing at all would do for no files in gzip's format.
+        return gzip.decompress(zipped) if zipped else None
     except (OSError, EOFError, zlib.error):
         return None
 

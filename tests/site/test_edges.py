@@ -63,7 +63,7 @@ def test_a_backdated_incident_brings_every_month_since(
     incident_id = builders.declared(writer, {sign_in: DOWN}, now)
     builders.post(MessageKind.ACKNOWLEDGE, incident_id, {sign_in: DOWN}, writer, now, started_at="2026-08-10 10:00")
     publisher.refresh(settings, now)
-    months = sorted(file.stem for file in (settings.site_dir / "history").iterdir())
+    months = sorted(file.stem for file in (settings.site_dir / "history").glob("*.html"))
     assert months == ["2026-08", "2026-09", "2026-10", "2026-11"]
     assert "/history/2026-10" in (settings.site_dir / "history" / "2026-11.html").read_text()
 
