@@ -46,7 +46,7 @@ def main() -> int:
 
 def measure(app: Flask, settings: Settings) -> int:
     schema.migrate(db.engine)
-    by, ids = build()
+    by, ids = build(PAST)
     began = time.perf_counter()
     files = len(publisher.publish_all(settings, NOW))
     everything = time.perf_counter() - began
@@ -69,15 +69,15 @@ def measure(app: Flask, settings: Settings) -> int:
     return 0 if median < LIMIT_MS else 1
 
 
-def build() -> tuple[str, list[str]]:
+def build(count: int) -> tuple[str, list[str]]:
     """Make the page and its past by bulk inserts; return the writer and the components."""
     start = NOW - timedelta(days=365 * YEARS)
     components.create_page("Larkspur", "Etc/UTC", start)
     by = people.add_account("ada@example.com", "Ada", AccountRole.COMMS, "correct horse battery", start)
     ids = [components.create_component(f"Component {n}", "", "", by, start) for n in range(COMPONENTS)]
     past, affected, updates = [], [], []
-    step = (NOW - timedelta(days=1) - start) / PAST
-    for number in range(PAST):
+    step = (NOW - timedelta(days=1) - start) / count
+    for number in range(count):
         started, incident_id = start + step * number, f"past{number:08}"
         ended = started + timedelta(hours=1)
         past.append(

@@ -172,7 +172,9 @@ def _web_server(settings: Settings) -> supervisor.Child:
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--working-dir", str(ROOT)]
     command += ["--host", settings.host, "--port", str(settings.port), "--workers", str(settings.web_workers)]
     # 16 threads: a public GET takes microseconds, and more threads than that only cost memory.
-    command += ["--blocking-threads", "16", "--backlog", "2048", "--no-ws"]
+    command += ["--blocking-threads", "16", "--backlog", "2048", "--no-ws", "--http", "1"]
+    # Who sends a byte a minute holds a connection, not a thread; this ends it.
+    command += ["--http1-header-read-timeout", "10000"]
     # Its warnings are advice about the number of threads; a worker that dies is an error.
     command += ["--log-level", "error"]
     # Without the first a killed worker ends the service; with the second a stuck one does not hold up a stop.
