@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
@@ -35,19 +35,20 @@ class Site:
 
     frame: Frame
     now: datetime
-    _months: dict[date, tuple[page.Entry, ...]] = field(default_factory=dict, compare=False)
 
     @cached_property
     def latest(self) -> tuple[page.Entry, ...]:
         """What both feeds hold, read once."""
         return page.load_latest(feeds.ITEMS)
 
-    def entries_of(self, month: date) -> tuple[page.Entry, ...]:
-        """Return what began in a month; the history and the month's own page read it once."""
-        if month not in self._months:
-            first, end = self.frame.begin(month), self.frame.begin(next_month(month))
-            self._months[month] = page.entries_between(first, end)
-        return self._months[month]
+    @cached_property
+    def months(self) -> list[date]:
+        """The months with a history page, the newest first, read once."""
+        return page.load_months(self.frame, self.now)
+
+    def entries_of(self, month: date, most: int | None = None) -> tuple[page.Entry, ...]:
+        """Return what began in a month, the newest first, and so many at most."""
+        return page.entries_between(self.frame.begin(month), self.frame.begin(next_month(month)), most)
 
 
 def refresh(settings: Settings, now: datetime) -> list[str]:
@@ -128,7 +129,7 @@ def _all_paths(site: Site) -> list[str]:
         *_assets(),
         *(f"/incidents/{entry_id}" for entry_id in page.load_entry_ids()),
         *(f"/components/{component_id}" for component_id in page.load_component_ids()),
-        *(f"/history/{month:%Y-%m}" for month in page.load_months(site.frame, site.now)),
+        *(f"/history/{month:%Y-%m}" for month in site.months),
         "/404",
         "/robots.txt",
         *FRONT,
@@ -160,13 +161,13 @@ def _paths_of_new_day(site: Site, written: date) -> set[str]:
     today = site.frame.day(site.now)
     if today == written:
         return set()
-    months = [month for month in page.load_months(site.frame, site.now) if month >= written.replace(day=1)]
+    months = [month for month in site.months if month >= written.replace(day=1)]
     return {"/", "/history", *(f"/history/{month:%Y-%m}" for month in months)}
 
 
 def _paths_of_missing_months(site: Site, settings: Settings) -> set[str]:
     """Months before the first one so far, when something backdated is published; and their neighbours' links."""
-    months = page.load_months(site.frame, site.now)
+    months = site.months
     missing = {month for month in months if not snapshot.exists(settings.site_dir, f"/history/{month:%Y-%m}")}
     touched = {next_month(month, step) for month in missing for step in (-1, 0, 1)} & set(months)
     return {f"/history/{month:%Y-%m}" for month in touched}
@@ -255,13 +256,15 @@ def _component(site: Site, component_id: str) -> bytes | None:
 
 
 def _history(site: Site) -> bytes:
-    months = page.load_months(site.frame, site.now)
-    shown = [(month, site.entries_of(month)) for month in months[: page.MONTHS_ON_HISTORY]]
+    months = site.months
+    most = page.ENTRIES_OF_MONTH_ON_HISTORY
+    found = [(month, site.entries_of(month, most + 1)) for month in months[: page.MONTHS_ON_HISTORY]]
+    shown = [(month, entries[:most], len(entries) > most) for month, entries in found]
     return _html("history", site, shown=shown, months=months)
 
 
 def _month(site: Site, text: str) -> bytes | None:
-    month, months = date.fromisoformat(f"{text}-01"), page.load_months(site.frame, site.now)
+    month, months = date.fromisoformat(f"{text}-01"), site.months
     if month not in months:
         return None
     return _html(
