@@ -4,6 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 from statuspage.settings import load
+from statuspage.supervisor import APPLICATION_THREADS
 from statuspage.web.late import LateApplication
 from statuspage.web.public import PublicSite
 
@@ -29,6 +30,6 @@ def _make() -> "WSGIApplication":
     return ProxyFix(application, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies, x_host=0)
 
 
-application = LateApplication(_make)
+application = LateApplication(_make, APPLICATION_THREADS)
 application.prepare()
 app = PublicSite(application, settings.site_dir, settings.public_url)

@@ -79,6 +79,9 @@ def serve(first: bool) -> int:
     settings = load(os.environ)
     _check_port(settings)
     children = [_web_server(settings), supervisor.Child("worker", _statuspage("worker"))]
+    if _is_published(settings):
+        # Readers need neither the database nor the newest pages: they don't wait for either.
+        supervisor.start(children[0])
     if not _prepare(settings, "init" if first else "publish"):
         children.append(supervisor.Child("publish", _statuspage("publish", "--migrate"), once=True))
     _say_addresses(settings)
@@ -90,7 +93,8 @@ def web() -> int:
     """Serve the public page and the console; keep this machine's published folder fresh."""
     settings = load(os.environ)
     _check_port(settings)
-    _prepare(settings, "publish")
+    if not _is_published(settings):
+        _prepare(settings, "publish")
     _say_addresses(settings)
     # A process of its own: a database that hangs must not hold up the supervisor.
     publisher = supervisor.Child("publisher", _statuspage("publish", "--migrate", "--watch"))
@@ -151,6 +155,10 @@ def _publish_for_ever(migrate: bool) -> None:
                 click.echo(f"{_sentence(error)} The public page stays as published last.", err=True)
 
 
+def _is_published(settings: Settings) -> bool:
+    return (settings.site_dir / "current.json").exists()
+
+
 def _prepare(settings: Settings, command: str) -> bool:
     """Migrate and publish before serving; tell whether that worked.
 
@@ -162,7 +170,7 @@ def _prepare(settings: Settings, command: str) -> bool:
     done = subprocess.run(_statuspage(command, option), check=False).returncode == 0
     if done:
         return True
-    if settings.embedded and not (settings.site_dir / "current.json").exists():
+    if settings.embedded and not _is_published(settings):
         raise click.ClickException("The database could not be prepared, so nothing was started.")
     click.echo("Starting all the same: the public page stays as published last until this is mended.", err=True)
     return False
@@ -171,8 +179,8 @@ def _prepare(settings: Settings, command: str) -> bool:
 def _web_server(settings: Settings) -> supervisor.Child:
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--working-dir", str(ROOT)]
     command += ["--host", settings.host, "--port", str(settings.port), "--workers", str(settings.web_workers)]
-    # 16 threads: a public GET takes microseconds, and more threads than that only cost memory.
-    command += ["--blocking-threads", "16", "--backlog", "2048", "--no-ws", "--http", "1"]
+    command += ["--blocking-threads", str(supervisor.WEB_THREADS), "--runtime-mode", "st"]
+    command += ["--backlog", "2048", "--no-ws", "--http", "1"]
     # Who sends a byte a minute holds a connection, not a thread; this ends it.
     command += ["--http1-header-read-timeout", "10000"]
     # Its warnings are advice about the number of threads; a worker that dies is an error.

@@ -21,6 +21,11 @@ WELL_AFTER_SECONDS = 60.0
 # Platforms wait 30 s before they kill (faults.md F35): 25 s for the children, the rest for us.
 STOP_SECONDS = 25.0
 
+# Of a web process: more than these only compete for the interpreter, and a public page takes microseconds.
+WEB_THREADS = 8
+# Of those, how many the application may hold; the rest are kept for readers.
+APPLICATION_THREADS = 5
+
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -58,12 +63,17 @@ def run(children: Sequence[Child]) -> int:
     return 0 if _stop(children) else 1
 
 
+def start(child: Child) -> None:
+    """Start a child before the others; ``run`` looks after it from then on."""
+    child.process, child.started_at = spawn(child.command), time.monotonic()
+
+
 def _tend(child: Child) -> None:
     if child.done:
         return
     if child.process is None:
         if time.monotonic() >= child.start_at:
-            child.process, child.started_at = spawn(child.command), time.monotonic()
+            start(child)
         return
     code = child.process.poll()
     if code is None:

@@ -90,6 +90,9 @@ class PublicSite:
         path = environ.get("PATH_INFO", "") or "/"
         if _host_name(environ.get("HTTP_HOST", "")) not in self._hosts and path not in _HEALTH:
             return _plain(start_response, "400 Bad Request", self._host_sentence)
+        if path == "/healthz":
+            # Whatever the application is busy with, this process lives: nobody should restart it.
+            return _plain(start_response, "200 OK", b"ok\n")
         if len(path) > PATH_LIMIT:
             return _plain(start_response, "414 URI Too Long", b"This address is too long.\n")
         if path[:8].lower() == "/api/v2/":
