@@ -4,9 +4,9 @@ import os
 from typing import TYPE_CHECKING
 
 from statuspage.settings import load
-from statuspage.supervisor import APPLICATION_THREADS
 from statuspage.web.late import LateApplication
 from statuspage.web.public import PublicSite
+from statuspage.webserver import APPLICATION_THREADS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -21,6 +21,7 @@ from statuspage.rules.drills import SCENARIOS
 from statuspage.rules.times import instant_in_words, span_in_words
 from statuspage.rules.vocabulary import LABELS, AccountRole, Conflict, NotFound, RuleBroken, TokenScope
 from statuspage.settings import Settings, SettingsError, load
+from statuspage.webserver import web_server
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -78,7 +79,7 @@ def serve(first: bool) -> int:
     """Migrate, publish, then run web and worker together: the small installation."""
     settings = load(os.environ)
     _check_port(settings)
-    children = [_web_server(settings), supervisor.Child("worker", _statuspage("worker"))]
+    children = [web_server(settings), supervisor.Child("worker", _statuspage("worker"))]
     if _is_published(settings):
         # Readers need neither the database nor the newest pages: they don't wait for either.
         supervisor.start(children[0])
@@ -98,7 +99,7 @@ def web() -> int:
     _say_addresses(settings)
     # A process of its own: a database that hangs must not hold up the supervisor.
     publisher = supervisor.Child("publisher", _statuspage("publish", "--migrate", "--watch"))
-    return supervisor.run([_web_server(settings), publisher])
+    return supervisor.run([web_server(settings), publisher])
 
 
 @commands.command(epilog="Example: DATABASE_URL=postgresql://… statuspage worker")
@@ -174,20 +175,6 @@ def _prepare(settings: Settings, command: str) -> bool:
         raise click.ClickException("The database could not be prepared, so nothing was started.")
     click.echo("Starting all the same: the public page stays as published last until this is mended.", err=True)
     return False
-
-
-def _web_server(settings: Settings) -> supervisor.Child:
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--working-dir", str(ROOT)]
-    command += ["--host", settings.host, "--port", str(settings.port), "--workers", str(settings.web_workers)]
-    command += ["--blocking-threads", str(supervisor.WEB_THREADS), "--runtime-mode", "st"]
-    command += ["--backlog", "2048", "--no-ws", "--http", "1"]
-    # Who sends a byte a minute holds a connection, not a thread; this ends it.
-    command += ["--http1-header-read-timeout", "10000"]
-    # Its warnings are advice about the number of threads; a worker that dies is an error.
-    command += ["--log-level", "error"]
-    # Without the first a killed worker ends the service; with the second a stuck one does not hold up a stop.
-    command += ["--respawn-failed-workers", "--workers-kill-timeout", "10"]
-    return supervisor.Child("web server", [*command, "wsgi:app"])
 
 
 def _check_port(settings: Settings) -> None:

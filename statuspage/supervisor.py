@@ -21,11 +21,6 @@ WELL_AFTER_SECONDS = 60.0
 # Platforms wait 30 s before they kill (faults.md F35): 25 s for the children, the rest for us.
 STOP_SECONDS = 25.0
 
-# Of a web process: more than these only compete for the interpreter, and a public page takes microseconds.
-WEB_THREADS = 8
-# Of those, how many the application may hold; the rest are kept for readers.
-APPLICATION_THREADS = 5
-
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
