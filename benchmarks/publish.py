@@ -1,8 +1,10 @@
-"""Publish after one update: 20 components, 3,000 past incidents, the embedded database.
+"""Publish after one update: 20 components, 30, 3,000 and 30,000 past incidents, the embedded database.
 
-Prints the median of the rounds beside the limit of 100 ms, and how many files
-were written. ``make bench``, or ``python -m benchmarks.publish``; exit status 1 above the limit.
+Prints the median CPU of the rounds beside its limits, the time it took, and how many files
+were written. ``make bench``, or ``python -m benchmarks.publish [30 3000]``; exit status 1 above a limit.
 """
+
+# ruff: noqa: SLF001  (the parts of a publication are measured one by one)
 
 import statistics
 import sys
@@ -11,7 +13,6 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from flask import Flask
 from sqlalchemy import insert, select, update
 
 from statuspage import prose, schema
@@ -25,59 +26,67 @@ from statuspage.rules.vocabulary import AccountRole, ComponentState, MessageKind
 from statuspage.settings import Settings, load
 from statuspage.site import publisher
 
-COMPONENTS, PAST, ROUNDS = 20, 3_000, 21
-# The past reaches back five years: 50 incidents a month, far more than a real page has.
+COMPONENTS, PASTS, ROUNDS = 20, (30, 3_000, 30_000), 21
+# The past reaches back five years: with 30,000 that is 500 incidents a month, far more than a real page has.
 YEARS = 5
-LIMIT_MS = 100.0
+LIMIT_MS, LIMIT_GROWTH = 25.0, 2.0
 NOW = datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
 SAID = "Signing in fails for some customers. We have found the cause and are undoing this morning's change."
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        settings = load({"DATA_DIR": folder, "PUBLIC_URL": "http://status.example.com"})
-        app = create_app(settings)
-        with app.app_context():
-            status = measure(app, settings)
-            db.session.remove()
-            db.engine.dispose()
-    return status
+    medians = {}
+    for past in [int(each) for each in sys.argv[1:]] or PASTS:
+        with tempfile.TemporaryDirectory() as folder:
+            settings = load({"DATA_DIR": folder, "PUBLIC_URL": "http://status.example.com"})
+            app = create_app(settings)
+            with app.app_context():
+                medians[past] = measure(past, settings)
+                db.session.remove()
+                db.engine.dispose()
+    least, most = min(medians), max(medians)
+    growth = medians[most] / medians[least]
+    print(f"CPU for one update with {least:,} past incidents: {medians[least]:.1f} ms   limit {LIMIT_MS:.0f} ms")
+    print(f"with {most:,}, of that: {growth:.2f}   limit {LIMIT_GROWTH}")
+    return 0 if medians[least] <= LIMIT_MS and growth <= LIMIT_GROWTH else 1
 
 
-def measure(app: Flask, settings: Settings) -> int:
+def measure(past: int, settings: Settings) -> float:
+    """Print what publishing takes; return the median of milliseconds of CPU."""
     schema.migrate(db.engine)
-    by, ids = build()
-    began = time.perf_counter()
-    files = len(publisher.publish_all(settings, NOW))
-    everything = time.perf_counter() - began
+    by, ids = build(past)
+    site = publisher._site(settings, NOW)
+    # The pages of the past incidents themselves stay away: to write 30,000 takes minutes, and none is touched again.
+    paths = [path for path in publisher._all_paths(site) if not path.startswith("/incidents/")]
+    publisher._write(settings, site, paths)
     incident_id = declare(by, ids)
-    taken, written = [], 0
+    taken, waited, written = [], [], 0
     for number in range(ROUNDS):
         now = NOW + timedelta(minutes=number + 1)
         say(incident_id, MessageKind.UPDATE if number else MessageKind.ACKNOWLEDGE, ids, by, now)
         before = marks(settings.site_dir)
-        began = time.perf_counter()
+        began, began_cpu = time.perf_counter(), time.process_time()
         publisher.refresh(settings, now)
-        taken.append((time.perf_counter() - began) * 1000)
+        waited.append((time.perf_counter() - began) * 1000)
+        taken.append((time.process_time() - began_cpu) * 1000)
         written = len(marks(settings.site_dir).items() - before.items())
     median = statistics.median(taken)
-    print(f"everything:        {everything:8.1f} s, {files} files ({app.name}, SQLite, {PAST} past incidents)")
     print(
-        f"after one update:  {median:8.1f} ms median of {ROUNDS}, worst {max(taken):.1f} ms   limit {LIMIT_MS:.0f} ms"
+        f"{past:>6,} past incidents: {median:6.1f} ms CPU for one update (worst {max(taken):.1f}), "
+        f"{statistics.median(waited):.1f} ms waited (worst {max(waited):.1f}), {written} files"
     )
-    print(f"files rewritten:   {written:8} of {len(marks(settings.site_dir))}")
-    return 0 if median < LIMIT_MS else 1
+    return median
 
 
-def build() -> tuple[str, list[str]]:
+def build(count: int) -> tuple[str, list[str]]:
     """Make the page and its past by bulk inserts; return the writer and the components."""
     start = NOW - timedelta(days=365 * YEARS)
     components.create_page("Larkspur", "Etc/UTC", start)
     by = people.add_account("ada@example.com", "Ada", AccountRole.COMMS, "correct horse battery", start)
     ids = [components.create_component(f"Component {n}", "", "", by, start) for n in range(COMPONENTS)]
     past, affected, updates = [], [], []
-    step = (NOW - timedelta(days=1) - start) / PAST
-    for number in range(PAST):
+    step = (NOW - timedelta(days=1) - start) / count
+    for number in range(count):
         started, incident_id = start + step * number, f"past{number:08}"
         ended = started + timedelta(hours=1)
         past.append(

@@ -11,11 +11,12 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from statuspage import clock, emergency, supervisor, webserver
+from statuspage.progress import with_bar
 from statuspage.rules.drills import SCENARIOS
 from statuspage.rules.times import instant_in_words, span_in_words
 from statuspage.rules.vocabulary import LABELS, AccountRole, Conflict, NotFound, RuleBroken, TokenScope
@@ -78,6 +79,9 @@ def serve(first: bool) -> int:
     settings = load(os.environ)
     webserver.check_port(settings)
     children = [webserver.child(settings), supervisor.Child("worker", _statuspage("worker"))]
+    if _is_published(settings):
+        # Readers need neither the database nor the newest pages: they don't wait for either.
+        supervisor.start(children[0])
     if not _prepare(settings, "init" if first else "publish"):
         children.append(supervisor.Child("publish", _statuspage("publish", "--migrate"), once=True))
     _say_addresses(settings)
@@ -89,7 +93,8 @@ def web() -> int:
     """Serve the public page and the console; keep this machine's published folder fresh."""
     settings = load(os.environ)
     webserver.check_port(settings)
-    _prepare(settings, "publish")
+    if not _is_published(settings):
+        _prepare(settings, "publish")
     _say_addresses(settings)
     # A process of its own: a database that hangs must not hold up the supervisor.
     publisher = supervisor.Child("publisher", _statuspage("publish", "--migrate", "--watch"))
@@ -179,6 +184,10 @@ def _publish_for_ever(migrate: bool) -> None:
                 click.echo(f"{_sentence(error)} The public page stays as published last.", err=True)
 
 
+def _is_published(settings: Settings) -> bool:
+    return (settings.site_dir / "current.json").exists()
+
+
 def _prepare(settings: Settings, command: str) -> bool:
     """Migrate and publish before serving; tell whether that worked.
 
@@ -190,7 +199,7 @@ def _prepare(settings: Settings, command: str) -> bool:
     done = subprocess.run(_statuspage(command, option), check=False).returncode == 0
     if done:
         return True
-    if settings.embedded and not (settings.site_dir / "current.json").exists():
+    if settings.embedded and not _is_published(settings):
         raise click.ClickException("The database could not be prepared, so nothing was started.")
     click.echo("Starting all the same: the public page stays as published last until this is mended.", err=True)
     return False
@@ -441,21 +450,7 @@ def _applied(plan: "list[Step]") -> "Iterator[Row]":
     # SQLAlchemy takes a second to import: only commands that need it pay for it.
     from statuspage.actions import importers
 
-    return _with_bar(importers.apply(plan, clock.now()), len(plan))
-
-
-def _with_bar(rows: Iterator[Any], total: int) -> Iterator[Any]:
-    """Give the rows on as they come; show a bar on a terminal."""
-    # Only imports draw a bar.
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        bar = progress.add_task("Importing", total=total)
-        for row in rows:
-            yield row
-            progress.advance(bar)
+    return with_bar(importers.apply(plan, clock.now()), len(plan))
 
 
 def _shown(row: "Row") -> str:
@@ -512,7 +507,7 @@ def _import_people(what: str, file: Path, dry_run: bool) -> int:
         secret_keys = settings.secret_keys
         source = Source(f"imported from {file.name}", None, secret_keys)
         done = kind.preview(rows, source) if dry_run else kind.import_all(rows, source, clock.now())
-        for result in _with_bar(done, len(rows)):
+        for result in with_bar(done, len(rows)):
             counts[result.outcome] += 1
             few = len(rows) <= MOST_ROWS_SHOWN and result.outcome != "unchanged"
             if few or result.reason:

@@ -1,9 +1,9 @@
 """The Jinja environment of page, feeds and mail, and the filters every template knows."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,22 @@ def label(word: str) -> str:
     return LABELS[word]
 
 
+def remembered(macro: Callable[..., str]) -> Callable[..., str]:
+    """Give a macro a memory: what is the same as in the last publication is not written out again."""
+
+    @lru_cache(maxsize=4096)
+    def written(*arguments: Hashable) -> str:
+        return macro(*arguments)
+
+    return written
+
+
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "instant": instant_in_words,
     "machine_instant": machine_instant,
     "span": span_in_words,
     "label": label,
+    "remembered": remembered,
 }
 
 

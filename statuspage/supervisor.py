@@ -58,12 +58,17 @@ def run(children: Sequence[Child]) -> int:
     return 0 if _stop(children) else 1
 
 
+def start(child: Child) -> None:
+    """Start a child before the others; ``run`` looks after it from then on."""
+    child.process, child.started_at = spawn(child.command), time.monotonic()
+
+
 def _tend(child: Child) -> None:
     if child.done:
         return
     if child.process is None:
         if time.monotonic() >= child.start_at:
-            child.process, child.started_at = spawn(child.command), time.monotonic()
+            start(child)
         return
     code = child.process.poll()
     if code is None:

@@ -22,7 +22,7 @@ FORBIDDEN_NAMES = {"utils", "helpers", "common", "services", "base", "manager"}
 # Entrances: the only places that ask what time it is.
 CLOCK_READERS = ("statuspage.web", "statuspage.worker", "statuspage.watchdog", "statuspage.cli")
 # Nothing here may lead to the database: it answers readers while the database is gone.
-PUBLIC_READ_PATH = ("statuspage.web.public", "statuspage.site.snapshot")
+PUBLIC_READ_PATH = ("statuspage.web.public", "statuspage.site.reader", "statuspage.site.snapshot")
 # Arrows point down only: a room (left) imports none of these (right).
 FORBIDDEN_ARROWS = {
     "statuspage.rules": ("statuspage.",),

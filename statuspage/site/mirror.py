@@ -76,7 +76,7 @@ def read_state(data_dir: Path) -> State | None:
 
 def write_state(data_dir: Path, state: State) -> None:
     """Keep how the copy stands."""
-    snapshot.write(data_dir / FOLDER, f"/{STATE}", json.dumps(asdict(state), indent=1).encode())
+    snapshot.replace(data_dir / FOLDER / STATE, json.dumps(asdict(state), indent=1).encode())
 
 
 class Mirror:
@@ -167,14 +167,13 @@ class Mirror:
         for folder, _, names in os.walk(self._site):
             inside = os.path.relpath(folder, self._site)
             for name in names:
-                is_unfinished = name.endswith(snapshot.TEMPORARY) or name.startswith(".")
+                is_unfinished = inside == snapshot.STAGING or name.startswith(".")
                 if is_unfinished or (name.endswith(COMPRESSED) and not self._is_folder):
                     continue
                 yield name if inside == "." else f"{inside}/{name}"
 
     def _hash_of(self, name: str) -> str:
-        stat = (self._site / name).stat()
-        signature = stat.st_ino, stat.st_mtime_ns, stat.st_size
+        signature = snapshot.signature((self._site / name).stat())
         known = self._hashes.get(name)
         if known is None or known[0] != signature:
             self._hashes[name] = known = signature, _hash((self._site / name).read_bytes())
@@ -264,7 +263,7 @@ class Mirror:
         return record if isinstance(record, dict) else None
 
     def _write_record(self, record: Mapping[str, str]) -> None:
-        snapshot.write(self._record_file.parent, f"/{self._record_file.name}", json.dumps(record).encode())
+        snapshot.replace(self._record_file, json.dumps(record).encode())
 
 
 @contextlib.asynccontextmanager

@@ -74,7 +74,7 @@ def post(data_dir: Path, site_dir: Path, public_url: str, text: str, now: dateti
     _check(site_dir)
     notice = Notice(text, machine_instant(now))
     # First: what a publisher writes from here on has it.
-    snapshot.write(data_dir, f"/{FILE}", json.dumps(asdict(notice), indent=1).encode())
+    snapshot.replace(data_dir / FILE, json.dumps(asdict(notice), indent=1).encode())
     return _write(site_dir, list(_paths_for(site_dir)), notice, public_url)
 
 
@@ -245,9 +245,6 @@ def _write_now(site_dir: Path, paths: list[str], notice: Notice | None, public_u
         if not file.is_file():
             continue
         body = onto(path, file.read_bytes(), notice, public_url)
-        for suffix in (".gz", ".br"):
-            # Of the page as it was: a web server would prefer them.
-            file.with_name(file.name + suffix).unlink(missing_ok=True)
         snapshot.write(site_dir, path, body)
         written.append(path)
     current = snapshot.read_current(site_dir)

@@ -24,6 +24,8 @@ STATIC = TEMPLATES.parent / "static"
 PATIENCE_SECONDS = 2.0
 # Readers are told that nobody is at it when the page is two minutes old (static/public.js).
 FRONT_AGE = timedelta(minutes=1)
+# The files of one change go into place together; a whole site in parts, since each part is on the disk twice.
+FILES_AT_ONCE = 200
 FEEDS = ("/history.rss", "/history.atom", "/feed.json")
 CALENDAR = "/history.ics"
 # What a change of one incident can touch besides its own pages.
@@ -39,7 +41,6 @@ class Site:
     frame: Frame
     now: datetime
     mail_from: str = ""
-    _months: dict[date, tuple[page.Entry, ...]] = field(default_factory=dict, compare=False)
     _feeds: dict[str, feeds.Feed | None] = field(default_factory=dict, compare=False)
 
     @cached_property
@@ -71,12 +72,14 @@ class Site:
         """What every document for programs holds, read once."""
         return load_records(self.frame.public_url, statuspage_v2.NEWEST)
 
-    def entries_of(self, month: date) -> tuple[page.Entry, ...]:
-        """Return what began in a month; the history and the month's own page read it once."""
-        if month not in self._months:
-            first, end = self.frame.begin(month), self.frame.begin(next_month(month))
-            self._months[month] = page.entries_between(first, end)
-        return self._months[month]
+    @cached_property
+    def months(self) -> list[date]:
+        """The months with a history page, the newest first, read once."""
+        return page.load_months(self.frame, self.now)
+
+    def entries_of(self, month: date, most: int | None = None) -> tuple[page.Entry, ...]:
+        """Return what began in a month, the newest first, and so many at most."""
+        return page.entries_between(self.frame.begin(month), self.frame.begin(next_month(month)), most)
 
 
 def refresh(settings: Settings, now: datetime) -> list[str]:
@@ -156,7 +159,7 @@ def _all_paths(site: Site) -> list[str]:
         *_assets(),
         *(f"/incidents/{entry_id}" for entry_id in page.load_entry_ids()),
         *(path for component_id in page.load_component_ids() for path in _component_paths(component_id)),
-        *(f"/history/{month:%Y-%m}" for month in page.load_months(site.frame, site.now)),
+        *(f"/history/{month:%Y-%m}" for month in site.months),
         "/404",
         "/robots.txt",
         "/embed.js",
@@ -201,7 +204,7 @@ def _paths_of_new_day(site: Site, written: date) -> set[str]:
     today = site.frame.day(site.now)
     if today == written:
         return set()
-    months = [month for month in page.load_months(site.frame, site.now) if month >= written.replace(day=1)]
+    months = [month for month in site.months if month >= written.replace(day=1)]
     components = [f"/components/{component_id}" for component_id in page.load_component_ids()]
     return {"/", "/history", contact.PATH, "/badge.svg", *components, *(f"/history/{month:%Y-%m}" for month in months)}
 
@@ -213,7 +216,7 @@ def _paths_of_components_in_trouble() -> set[str]:
 
 def _paths_of_missing_months(site: Site, settings: Settings) -> set[str]:
     """Months before the first one so far, when something backdated is published; and their neighbours' links."""
-    months = page.load_months(site.frame, site.now)
+    months = site.months
     missing = {month for month in months if not snapshot.exists(settings.site_dir, f"/history/{month:%Y-%m}")}
     touched = {next_month(month, step) for month in missing for step in (-1, 0, 1)} & set(months)
     return {f"/history/{month:%Y-%m}" for month in touched}
@@ -234,20 +237,25 @@ def _write_all(settings: Settings, site: Site) -> list[str]:
     uptime.forget()
     paths = _all_paths(site)
     snapshot.remove_others(settings.site_dir, paths)
-    return _write(settings, site, paths)
+    return _write(settings, site, paths, even_unchanged=True)
 
 
-def _write(settings: Settings, site: Site, paths: list[str]) -> list[str]:
+def _write(settings: Settings, site: Site, paths: list[str], *, even_unchanged: bool = False) -> list[str]:
     folder, frame = settings.site_dir, site.frame
-    # What the front page links to is there before the link.
-    for path in sorted(paths, key=FRONT.__contains__):
-        body = _render(path, site)
-        if body is None:
-            snapshot.remove(folder, path)
-        else:
-            # Asked for each file: somebody may post one while this publisher waits for the database.
-            notice = notices.read(settings.data_dir)
-            snapshot.write(folder, path, notices.onto(path, body, notice, frame.public_url) if notice else body)
+    gone: list[str] = []
+    # What the front page links to is there before the link, and goes after it.
+    ordered = sorted(paths, key=FRONT.__contains__)
+    for start in range(0, len(ordered), FILES_AT_ONCE):
+        bodies = {path: _render(path, site) for path in ordered[start : start + FILES_AT_ONCE]}
+        written = {path: body for path, body in bodies.items() if body is not None}
+        # Asked for just before: somebody may post one while this publisher waits for the database.
+        notice = notices.read(settings.data_dir)
+        if notice is not None:
+            written = {path: notices.onto(path, body, notice, frame.public_url) for path, body in written.items()}
+        snapshot.write_all(folder, written, even_unchanged=even_unchanged)
+        gone += bodies.keys() - written.keys()
+    for path in gone:
+        snapshot.remove(folder, path)
     if paths:
         snapshot.write_current(
             folder,
@@ -305,13 +313,15 @@ def _component(site: Site, component_id: str) -> bytes | None:
 
 
 def _history(site: Site) -> bytes:
-    months = page.load_months(site.frame, site.now)
-    shown = [(month, site.entries_of(month)) for month in months[: page.MONTHS_ON_HISTORY]]
+    months = site.months
+    most = page.ENTRIES_OF_MONTH_ON_HISTORY
+    found = [(month, site.entries_of(month, most + 1)) for month in months[: page.MONTHS_ON_HISTORY]]
+    shown = [(month, entries[:most], len(entries) > most) for month, entries in found]
     return _html("history", site, shown=shown, months=months)
 
 
 def _month(site: Site, text: str) -> bytes | None:
-    month, months = date.fromisoformat(f"{text}-01"), page.load_months(site.frame, site.now)
+    month, months = date.fromisoformat(f"{text}-01"), site.months
     if month not in months:
         return None
     return _html(

@@ -5,11 +5,12 @@ Nothing here can reach the database, opens a session or sets a cookie.
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from statuspage.site.snapshot import File, Reader
+from statuspage.site.reader import LOOK_EVERY_SECONDS, Damaged, File, Reader
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -46,15 +47,33 @@ _UNPUBLISHED = b"""<!doctype html>
 </main></body></html>
 """
 
+_DAMAGED = _UNPUBLISHED.replace(b"Not published yet", b"Not to be shown just now").replace(
+    b"This status page has not been published yet.", b"This page can't be shown just now."
+)
+
 Headers = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Everything there is to say about a file in one content coding, made once."""
+
+    etag: str
+    """With its quotes."""
+    headers: Headers
+    body: list[bytes]
+    unchanged_headers: Headers
+    """Of a 304."""
 
 
 class PublicSite:
     """WSGI layer: answers GET and HEAD of public paths, hands everything else on."""
 
-    def __init__(self, application: "WSGIApplication", folder: Path, public_url: str) -> None:
+    def __init__(
+        self, application: "WSGIApplication", folder: Path, public_url: str, look_every: float = LOOK_EVERY_SECONDS
+    ) -> None:
         self._application = application
-        self._reader = Reader(folder)
+        self._reader = Reader(folder, look_every)
         host = public_url.partition("://")[2]
         name = _host_name(host)
         self._hosts = frozenset({name}) | (_LOOPBACK if name in _LOOPBACK else frozenset())
@@ -72,60 +91,92 @@ class PublicSite:
         path = environ.get("PATH_INFO", "") or "/"
         if _host_name(environ.get("HTTP_HOST", "")) not in self._hosts and path not in _HEALTH:
             return _plain(start_response, "400 Bad Request", self._host_sentence)
+        if path == "/healthz":
+            # Whatever the application is busy with, this process lives: nobody should restart it.
+            return _plain(start_response, "200 OK", b"ok\n")
         if len(path) > PATH_LIMIT:
             return _plain(start_response, "414 URI Too Long", b"This address is too long.\n")
-        if path.lower().startswith("/api/v2/"):
+        if path[:8].lower() == "/api/v2/":
             path = path.lower()
         public = _PUBLIC.fullmatch(path) is not None
         if path == _SIGN_UP or not (public or path.startswith(_PUBLIC_FOLDERS)):
             return self._application(environ, start_response)
         if path.endswith(_FEEDS):
             start_response = _as_asked(start_response, environ.get("HTTP_ACCEPT", ""))
-        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+        return self._read(path, public, environ, start_response)
+
+    def _read(
+        self, path: str, public: bool, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        method = environ["REQUEST_METHOD"]
+        if method not in ("GET", "HEAD"):
             return _plain(
                 start_response, "405 Method Not Allowed", b"This page can only be read.\n", ("Allow", "GET, HEAD")
             )
-        file = self._reader.get(path) if public else None
-        if file is not None:
-            return self._answer("200 OK", path, file, environ, start_response)
-        return self._missing(path, environ, start_response)
+        try:
+            file = self._reader.get(path) if public else None
+        except Damaged:
+            return _unavailable(start_response, _DAMAGED, method)
+        if file is None:
+            return self._missing(path, environ, start_response)
+        answer = self._answer(path, file, environ)
+        known = environ.get("HTTP_IF_NONE_MATCH")
+        if known is not None and (known == answer.etag or _matches(known, answer.etag)):
+            start_response("304 Not Modified", answer.unchanged_headers)
+            return []
+        start_response("200 OK", answer.headers)
+        return answer.body if method == "GET" else []
 
-    def _answer(
-        self, status: str, path: str, file: File, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> Iterable[bytes]:
-        zipped = _takes_gzip(environ.get("HTTP_ACCEPT_ENCODING", ""))
-        etag = f'"{file.etag}-gzip"' if zipped else f'"{file.etag}"'
-        headers: Headers = [
+    def _answer(self, path: str, file: File, environ: "WSGIEnvironment") -> Answer:
+        codings = _codings(environ.get("HTTP_ACCEPT_ENCODING", ""))
+        answer: Answer | None = file.answers.get(codings)
+        if answer is None:
+            coding = next(coding for coding in codings if coding in file.forms)
+            answer = file.answers[codings] = self._made(path, file, coding)
+        return answer
+
+    def _made(self, path: str, file: File, coding: str) -> Answer:
+        etag = f'"{file.etag}-{coding}"' if coding else f'"{file.etag}"'
+        unchanged = [
             ("ETag", etag),
             ("Vary", "Accept-Encoding"),
             ("Cache-Control", CACHE_ASSET if path.startswith("/assets/") else CACHE_PAGE),
-            *self._headers,
         ]
         if _DATA.fullmatch(path):
-            headers += [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", "ETag")]
-        if _matches(environ.get("HTTP_IF_NONE_MATCH", ""), etag) and status.startswith("200"):
-            start_response("304 Not Modified", headers)
-            return []
-        body = file.gzipped if zipped else file.body
-        if zipped:
-            headers.append(("Content-Encoding", "gzip"))
-        headers += [("Content-Type", file.content_type), ("Content-Length", str(len(body)))]
-        start_response(status, headers)
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+            unchanged += [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", "ETag")]
+        body = file.forms[coding]
+        headers = [
+            *unchanged,
+            *self._headers,
+            ("Content-Type", file.content_type),
+            ("Content-Length", str(len(body))),
+        ]
+        if coding:
+            headers.append(("Content-Encoding", coding))
+        return Answer(etag, headers, [body], unchanged)
 
     def _missing(self, path: str, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if not self._reader.published:
-            headers = [("Content-Type", "text/html; charset=utf-8"), ("Content-Length", str(len(_UNPUBLISHED)))]
-            start_response("503 Service Unavailable", [*headers, ("Retry-After", "10"), ("Cache-Control", "no-store")])
-            return [] if environ["REQUEST_METHOD"] == "HEAD" else [_UNPUBLISHED]
+            return _unavailable(start_response, _UNPUBLISHED, environ["REQUEST_METHOD"])
         if path.startswith("/api/v2/"):
             # As Statuspage answers there.
             start_response("404 Not Found", [("Content-Length", "0"), ("Access-Control-Allow-Origin", "*")])
             return []
-        page = self._reader.get("/404")
+        try:
+            page = self._reader.get("/404")
+        except Damaged:
+            page = None
         if page is None:
             return _plain(start_response, "404 Not Found", b"There is nothing here.\n")
-        return self._answer("404 Not Found", "/404", page, environ, start_response)
+        answer = self._answer("/404", page, environ)
+        start_response("404 Not Found", answer.headers)
+        return answer.body if environ["REQUEST_METHOD"] == "GET" else []
+
+
+def _unavailable(start_response: "StartResponse", body: bytes, method: str) -> Iterable[bytes]:
+    headers = [("Content-Type", "text/html; charset=utf-8"), ("Content-Length", str(len(body)))]
+    start_response("503 Service Unavailable", [*headers, ("Retry-After", "10"), ("Cache-Control", "no-store")])
+    return [body] if method == "GET" else []
 
 
 def _plain(start_response: "StartResponse", status: str, body: bytes, *extra: tuple[str, str]) -> Iterable[bytes]:
@@ -159,14 +210,22 @@ def _host_name(host: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _takes_gzip(accepted: str) -> bool:
-    """Tell whether an Accept-Encoding header takes gzip (RFC 9110, 12.5.3)."""
-    weights = {}
+def _codings(accepted: str) -> tuple[str, ...]:
+    """Return the content codings that an Accept-Encoding header takes, the best first (RFC 9110, 12.5.3)."""
+    weights: dict[str, float] = {}
     for part in accepted.lower().split(","):
         name, _, parameters = part.strip().partition(";")
-        quality = parameters.strip().removeprefix("q=")
-        weights[name.strip()] = quality.strip(" 0.") != "" if parameters.strip().startswith("q=") else True
-    return weights.get("gzip", weights.get("*", False))
+        parameter, _, value = parameters.partition("=")
+        weights[name.strip()] = _weight(value) if parameter.strip() == "q" else 1.0
+    weighed = {coding: weights.get(coding, weights.get("*", 0.0)) for coding in ("br", "gzip")}
+    # Of two that are equally welcome the smaller form; as it is, a file can always be had.
+    taken = sorted((coding for coding in weighed if weighed[coding] > 0), key=lambda coding: -weighed[coding])
+    return (*taken, "")
+
+
+def _weight(text: str) -> float:
+    """Read a quality value; one that is none takes nothing."""
+    return float(text) if re.fullmatch(r"\s*[01](?:\.\d{0,3})?\s*", text, re.ASCII) else 0.0
 
 
 def _matches(header: str, etag: str) -> bool:

@@ -239,7 +239,7 @@ def test_a_corrected_update_renews_its_item_in_every_format(
     assert entry.published_parsed[:5] == (2026, 11, 21, 14, 0)
     assert entry.updated_parsed[:5] == (2026, 11, 21, 14, 3)
     assert "edited at 21 Nov 2026, 14:03 UTC" in entry.summary
-    assert b'"date_modified": "2026-11-21T14:03:00Z"' in read("/feed.json")
+    assert b'"date_modified":"2026-11-21T14:03:00Z"' in read("/feed.json")
 
 
 def test_a_published_post_mortem_is_in_the_feeds(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+import brotli
 import pytest
 from flask import Flask
 from sqlalchemy import event
@@ -33,7 +34,7 @@ def incident_id(app: Flask, settings: Settings, now: datetime) -> str:
 
 @pytest.fixture
 def client(app: Flask, settings: Settings, incident_id: str) -> Client:
-    return Client(PublicSite(app, settings.site_dir, settings.public_url))
+    return Client(PublicSite(app, settings.site_dir, settings.public_url, look_every=0))
 
 
 @pytest.fixture
@@ -64,7 +65,9 @@ def test_public_pages_answer_with_the_database_gone(
 ) -> None:
     if database_url.startswith("sqlite:///"):
         shutil.move(database_url.removeprefix("sqlite:///"), f"{settings.data_dir}/moved.db")
-    fresh = Client(PublicSite(lambda *_: pytest.fail("handed on"), settings.site_dir, settings.public_url))
+    fresh = Client(
+        PublicSite(lambda *_: pytest.fail("handed on"), settings.site_dir, settings.public_url, look_every=0)
+    )
     for visitor in (client, fresh):
         for path in ("/", f"/incidents/{incident_id}", "/history.rss"):
             assert visitor.get(path, base_url=BASE).status_code == 200
@@ -87,17 +90,51 @@ def test_a_known_tag_gets_304_and_no_body(client: Client) -> None:
     assert client.get("/", base_url=BASE, headers={"If-None-Match": '"other"'}).status_code == 200
 
 
+UNPACK = {None: bytes, "gzip": gzip.decompress, "br": brotli.decompress}
+
+
 @pytest.mark.parametrize(
-    ("accepted", "zipped"),
-    [("gzip", True), ("br, gzip;q=0.5", True), ("*", True), ("", False), ("gzip;q=0", False), ("identity", False)],
+    ("accepted", "given"),
+    [
+        ("gzip", "gzip"),
+        ("br", "br"),
+        ("gzip, deflate, br, zstd", "br"),
+        ("BR;Q=0.5, GZIP", "gzip"),
+        ("br;q=0.5, gzip;q=0.50", "br"),
+        ("br;q=0.001, *;q=0", "br"),
+        ("*", "br"),
+        ("*, br;q=0", "gzip"),
+        ("", None),
+        ("identity", None),
+        ("gzip;q=0, br;q=0.000", None),
+        ("gzip;q=nan, br;q=-1", None),
+        ("gzip;level=1", "gzip"),
+        (";;,,=;q", None),
+    ],
 )
-def test_gzip_is_given_to_those_who_take_it(accepted: str, zipped: bool, client: Client) -> None:
+def test_everybody_gets_the_smallest_form_they_take(accepted: str, given: str | None, client: Client) -> None:
     plain = client.get("/", base_url=BASE)
     answer = client.get("/", base_url=BASE, headers={"Accept-Encoding": accepted})
-    assert (answer.headers.get("Content-Encoding") == "gzip") is zipped
-    assert (gzip.decompress(answer.data) if zipped else answer.data) == plain.data
+    assert answer.headers.get("Content-Encoding") == given
+    assert UNPACK[given](answer.data) == plain.data
     assert answer.headers["Vary"] == "Accept-Encoding"
-    assert (answer.headers["ETag"] != plain.headers["ETag"]) is zipped
+    assert (answer.headers["ETag"] != plain.headers["ETag"]) is (given is not None)
+    assert answer.headers["Content-Length"] == str(len(answer.data))
+
+
+def test_a_tag_counts_for_the_form_it_was_given_for_only(client: Client) -> None:
+    def asked(tag: str, accepted: str) -> int:
+        return client.get("/", base_url=BASE, headers={"If-None-Match": tag, "Accept-Encoding": accepted}).status_code
+
+    tags = {
+        accepted: client.get("/", base_url=BASE, headers={"Accept-Encoding": accepted}).headers["ETag"]
+        for accepted in ("", "gzip", "br")
+    }
+    assert len(set(tags.values())) == 3
+    for mine, tag in tags.items():
+        for accepted in tags:
+            assert asked(tag, accepted) == (304 if mine == accepted else 200)
+    assert asked("*", "br") == 304
 
 
 def test_head_is_get_without_the_body(client: Client) -> None:
@@ -178,7 +215,7 @@ def test_an_endless_address_is_refused(client: Client) -> None:
 
 
 def test_before_the_first_publication_the_page_says_so(app: Flask, settings: Settings, tmp_path: Path) -> None:
-    answer = Client(PublicSite(app, tmp_path / "nothing", settings.public_url)).get("/", base_url=BASE)
+    answer = Client(PublicSite(app, tmp_path / "nothing", settings.public_url, look_every=0)).get("/", base_url=BASE)
     assert answer.status_code == 503
     assert "has not been published yet" in answer.text
 
@@ -247,3 +284,24 @@ def test_other_programs_find_what_they_read(client: Client, path: str, kind: str
 
 def test_without_anybody_to_tell_there_is_no_security_txt(client: Client) -> None:
     assert client.get("/.well-known/security.txt", base_url=BASE).status_code == 404
+
+
+def test_a_page_without_an_intact_copy_is_an_honest_503(client: Client, settings: Settings) -> None:
+    for file in settings.site_dir.glob("index.html*"):
+        file.write_bytes(file.read_bytes()[:-20])
+    # Whoever held it goes on with it; a process that never saw it whole says that it can't show it.
+    fresh = Client(
+        PublicSite(lambda *_: pytest.fail("handed on"), settings.site_dir, settings.public_url, look_every=0)
+    )
+    answer = fresh.get("/", base_url=BASE)
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (503, "no-store")
+    assert "Please try again in a minute." in answer.text
+    assert fresh.head("/", base_url=BASE).data == b""
+    assert fresh.get("/history", base_url=BASE).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/index.html.gz", "/index.html.br", "/.new/0", "/history.rss.gz", "/incidents/x.html.br"]
+)
+def test_compressed_forms_have_no_address_of_their_own(path: str, client: Client) -> None:
+    assert client.get(path, base_url=BASE).status_code == 404

@@ -1,0 +1,105 @@
+"""From posting an update to its bytes being served by every process: two web servers, a reader hammering both.
+
+Prints the median and the worst beside the limit of 1 s. Every page that is read meanwhile must be
+one that was published, whole. ``python -m benchmarks.visible [1000]`` makes so many publications; exit
+status 1 above the limit or after a torn page.
+"""
+
+import contextlib
+import hashlib
+import statistics
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from datetime import timedelta
+
+from benchmarks import publish, serving
+from statuspage import schema
+from statuspage.app import create_app
+from statuspage.db import db
+from statuspage.rules.vocabulary import MessageKind
+from statuspage.settings import Settings, load
+from statuspage.site import publisher
+from tests.servers import free_port
+
+ROUNDS, LIMIT_MS = 40, 1_000.0
+
+
+def read(url: str) -> str:
+    """Return the fingerprint of the front page as it is served; its tag must be that of its bytes."""
+    asked = urllib.request.Request(f"{url}/", headers={"Host": serving.HOST})
+    with urllib.request.urlopen(asked, timeout=10) as answer:
+        found = hashlib.sha256(answer.read()).hexdigest()[:32]
+        if answer.headers["ETag"] != f'"{found}"':
+            raise SystemExit("a torn page: its bytes are not those of its tag")
+    return found
+
+
+class Hammer(threading.Thread):
+    """Reads the front page without a pause, and remembers what it saw."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(daemon=True)
+        self._url = url
+        self.seen: set[str] = set()
+        self.count = 0
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.is_set():
+            self.seen.add(read(self._url))
+            self.count += 1
+
+
+def measure(settings: Settings, rounds: int) -> int:
+    schema.migrate(db.engine)
+    by, ids = publish.build(30)
+    publisher.publish_all(settings, publish.NOW)
+    incident_id = publish.declare(by, ids)
+    front = settings.site_dir / "index.html"
+    published, taken = {hashlib.sha256(front.read_bytes()).hexdigest()[:32]}, []
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(serving.running(*serving.ours(settings, free_port()))) for _ in range(2)]
+        for server in servers:
+            serving.settle(server)
+        hammers = [Hammer(server.url) for server in servers]
+        for hammer in hammers:
+            hammer.start()
+        for number in range(rounds):
+            now = publish.NOW + timedelta(minutes=number + 1)
+            began = time.perf_counter()
+            publish.say(incident_id, MessageKind.UPDATE if number else MessageKind.ACKNOWLEDGE, ids, by, now)
+            publisher.refresh(settings, now)
+            newest = hashlib.sha256(front.read_bytes()).hexdigest()[:32]
+            published.add(newest)
+            while any(read(server.url) != newest for server in servers):
+                time.sleep(0.002)
+            taken.append((time.perf_counter() - began) * 1000)
+        for hammer in hammers:
+            hammer.ended.set()
+            hammer.join()
+    torn = set().union(*(hammer.seen for hammer in hammers)) - published
+    print(
+        f"posted to served by both: {statistics.median(taken):.0f} ms median of {rounds}, "
+        f"worst {max(taken):.0f} ms   limit {LIMIT_MS:.0f} ms"
+    )
+    print(f"pages read meanwhile: {sum(hammer.count for hammer in hammers):,}, of them torn or mixed: {len(torn)}")
+    return 0 if statistics.median(taken) < LIMIT_MS and not torn else 1
+
+
+def main() -> int:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    with tempfile.TemporaryDirectory() as folder:
+        settings = load({"DATA_DIR": f"{folder}/var", "PUBLIC_URL": f"http://{serving.HOST}"})
+        app = create_app(settings)
+        with app.app_context():
+            status = measure(settings, rounds)
+            db.session.remove()
+            db.engine.dispose()
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
