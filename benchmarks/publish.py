@@ -136,11 +136,11 @@ def said(incident_id: str, sequence: int, at: datetime) -> dict[str, object]:
     }
 
 
-def declare(by: str, ids: list[str]) -> str:
+def declare(by: str, ids: list[str], form: str = "declaration") -> str:
     declaration = incidents.Declaration(
         "Signing in fails", Severity.SEV1, dict.fromkeys(ids[:2], ComponentState.OUTAGE), {}
     )
-    return incidents.declare(declaration, "declaration", by, NOW)
+    return incidents.declare(declaration, form, by, NOW)
 
 
 def say(incident_id: str, kind: MessageKind, ids: list[str], by: str, now: datetime) -> None:

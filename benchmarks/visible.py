@@ -13,18 +13,23 @@ import tempfile
 import threading
 import time
 import urllib.request
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from sqlalchemy import update
 
 from benchmarks import publish, serving
 from statuspage import schema
 from statuspage.app import create_app
-from statuspage.db import db
-from statuspage.rules.vocabulary import MessageKind
+from statuspage.db import db, transaction
+from statuspage.models import Incident
+from statuspage.rules.vocabulary import MessageKind, Stage
 from statuspage.settings import Settings, load
 from statuspage.site import publisher
 from tests.servers import free_port
 
 ROUNDS, LIMIT_MS = 40, 1_000.0
+# As many as a long incident has; then comes the next.
+UPDATES = 20
 
 
 def read(url: str) -> str:
@@ -53,6 +58,13 @@ class Hammer(threading.Thread):
             self.count += 1
 
 
+def end(incident_id: str, now: datetime) -> None:
+    """Let an incident be over, without a message."""
+    with transaction(now) as session:
+        over = update(Incident).where(Incident.id == incident_id)
+        session.execute(over.values(stage=Stage.RESOLVED, resolved_at=now))
+
+
 def measure(settings: Settings, rounds: int) -> int:
     schema.migrate(db.engine)
     by, ids = publish.build(30)
@@ -69,8 +81,11 @@ def measure(settings: Settings, rounds: int) -> int:
             hammer.start()
         for number in range(rounds):
             now = publish.NOW + timedelta(minutes=number + 1)
+            if number and number % UPDATES == 0:
+                end(incident_id, now)
+                incident_id = publish.declare(by, ids, f"declaration {number}")
             began = time.perf_counter()
-            publish.say(incident_id, MessageKind.UPDATE if number else MessageKind.ACKNOWLEDGE, ids, by, now)
+            publish.say(incident_id, MessageKind.UPDATE if number % UPDATES else MessageKind.ACKNOWLEDGE, ids, by, now)
             publisher.refresh(settings, now)
             newest = hashlib.sha256(front.read_bytes()).hexdigest()[:32]
             published.add(newest)
