@@ -3,6 +3,7 @@
 import os
 from typing import TYPE_CHECKING
 
+from statuspage.glance import Glance
 from statuspage.settings import load
 from statuspage.web.late import LateApplication
 from statuspage.web.public import PublicSite
@@ -15,13 +16,13 @@ settings = load(os.environ)
 
 
 def _make() -> "WSGIApplication":
-    # Flask and SQLAlchemy take seconds to import: readers need neither, and are served meanwhile.
+    # Flask and SQLAlchemy take seconds to import, and twice the memory: readers need neither.
     from statuspage import watchdog
     from statuspage.app import create_app
 
     application = create_app(settings)
     # Here and not in create_app(): commands and tests have no worker to watch.
-    watchdog.start(application)
+    watchdog.start(application, glance.stop())
     if not settings.trusted_proxies:
         return application
     from werkzeug.middleware.proxy_fix import ProxyFix
@@ -31,5 +32,6 @@ def _make() -> "WSGIApplication":
 
 
 application = LateApplication(_make, APPLICATION_THREADS)
-application.prepare()
+glance = Glance(settings, application.prepare)
+glance.start()
 app = PublicSite(application, settings.site_dir, settings.public_url)

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from statuspage import clock
+from statuspage import clock, glance
 from statuspage.db import db, insert_once, transaction
 from statuspage.models import Account, Alarm, Channel, Heartbeat, Page
 from statuspage.rules.vocabulary import AccountRole, ChannelKind
@@ -20,8 +20,6 @@ from statuspage.settings import Settings
 
 log = logging.getLogger(__name__)
 
-SILENCE = timedelta(minutes=2)
-LOOK_EVERY = timedelta(seconds=20)
 # An alarm whose end nobody knows is tried again no later than this.
 LONGEST_PAUSE = timedelta(hours=1)
 
@@ -56,7 +54,9 @@ class Watchdog:
     neither a clock that jumps nor a start after a long rest raises an alarm.
     """
 
-    def __init__(self, app: Flask, silence: timedelta, look_every: timedelta) -> None:
+    def __init__(
+        self, app: Flask, silence: timedelta, look_every: timedelta, silent_for: timedelta = timedelta()
+    ) -> None:
         self._app = app
         self._settings: Settings = app.config["STATUSPAGE"]
         self._silence = silence
@@ -65,6 +65,8 @@ class Watchdog:
         self._fails = False
         self._seen: tuple[datetime, bool] | None = None
         self._seen_at = clock.elapsed()
+        self._silent_for = silent_for
+        """How long nobody saw a sign before this one began to look."""
         self._claimed_at: datetime | None = None
         """When this process tried the present alarm last, unless another may try it too."""
         self._told = Told()
@@ -98,7 +100,8 @@ class Watchdog:
         """Look once; ``passed`` is the elapsed time. Raises SQLAlchemyError while the database does not answer."""
         seen = _last_sign()
         if seen != self._seen:
-            self._seen, self._seen_at = seen, passed
+            self._seen, self._seen_at = seen, passed - self._silent_for
+            self._silent_for = timedelta()
             self._claimed_at, self._told, self._is_over = None, Told(), False
         if seen is None or self._is_over or passed - self._seen_at < self._silence:
             return
@@ -148,9 +151,9 @@ class Watchdog:
         self._is_over = True
 
 
-def start(app: Flask) -> None:
-    """Begin to watch in this process."""
-    Watchdog(app, SILENCE, LOOK_EVERY).start()
+def start(app: Flask, silent_for: timedelta) -> None:
+    """Begin to watch in this process, where somebody has seen no sign for so long."""
+    Watchdog(app, glance.SILENCE, glance.LOOK_EVERY, silent_for).start()
 
 
 def _last_sign() -> tuple[datetime, bool] | None:

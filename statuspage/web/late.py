@@ -1,4 +1,4 @@
-"""The application behind the public layer: made while readers are already served, and never in their way."""
+"""The application behind the public layer: made when somebody needs it, and never in the readers' way."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -13,7 +13,7 @@ _BUSY = b"Too many people are at work here just now. Please try again in a momen
 
 
 class LateApplication:
-    """A WSGI application that is made in the background; who asks before it is there waits for it.
+    """A WSGI application that is made at the first need; who asks before it is there waits for it.
 
     It answers so many requests at a time and refuses what is above that: with
     a database that hangs, each request holds a thread until it gives up, and
@@ -27,7 +27,7 @@ class LateApplication:
         self._places = threading.BoundedSemaphore(at_once)
 
     def prepare(self) -> None:
-        """Begin to make it; a failure is told in the log, and the next request tries again."""
+        """Begin to make it in the background; a failure is told in the log, and the next request tries again."""
         threading.Thread(target=self._application, name="application", daemon=True).start()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:

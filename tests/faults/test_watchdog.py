@@ -20,11 +20,11 @@ from tests import builders, mailservers, servers
 from tests.mailservers import MailServer
 
 ROOT = Path(__file__).resolve().parents[2]
-# The watchdog as it is, but in seconds; every process of `statuspage web` reads this when it starts.
+# The watchdog and the glance before it as they are, but in seconds; every process of `statuspage web` reads this when it starts.
 HASTE = """
 from datetime import timedelta
-from statuspage import watchdog
-watchdog.SILENCE, watchdog.LOOK_EVERY = timedelta(seconds=2), timedelta(seconds=0.3)
+from statuspage import glance
+glance.SILENCE, glance.LOOK_EVERY = timedelta(seconds=2), timedelta(seconds=0.3)
 """
 
 
