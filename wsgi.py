@@ -7,7 +7,7 @@ from statuspage.glance import Glance
 from statuspage.settings import load
 from statuspage.web.late import LateApplication
 from statuspage.web.public import PublicSite
-from statuspage.webserver import APPLICATION_THREADS
+from statuspage.webserver import APPLICATION_THREADS, WAITING_THREADS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -31,7 +31,7 @@ def _make() -> "WSGIApplication":
     return ProxyFix(application, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies, x_host=0)
 
 
-application = LateApplication(_make, APPLICATION_THREADS)
+application = LateApplication(_make, APPLICATION_THREADS, WAITING_THREADS)
 glance = Glance(settings, application.prepare)
 glance.start()
 app = PublicSite(application, settings.site_dir, settings.public_url)

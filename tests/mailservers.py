@@ -3,6 +3,7 @@
 Each runs as a process of its own and keeps a ledger on disk of what it took.
 """
 
+import asyncio
 import contextlib
 import email
 import email.policy
@@ -121,6 +122,8 @@ class SmtpSink:
         if self.ledger.mode() == "refuse-data":
             return "554 not this"
         assert isinstance(envelope.content, bytes)
+        if self.ledger.mode() == "slow":
+            await asyncio.sleep(0.1)
         self.ledger.keep(envelope.content)
         if self.ledger.mode() == "cut":
             server.transport.abort()

@@ -8,23 +8,24 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 # How long a request waits for one of its places: while it does, it holds one of the server's threads.
-PATIENCE_SECONDS = 0.2
+PATIENCE_SECONDS = 10.0
 _BUSY = b"Too many people are at work here just now. Please try again in a moment.\n"
 
 
 class LateApplication:
     """A WSGI application that is made at the first need; who asks before it is there waits for it.
 
-    It answers so many requests at a time and refuses what is above that: with
-    a database that hangs, each request holds a thread until it gives up, and
-    readers need some too.
+    It answers so many requests at a time, lets so many wait, and refuses what
+    is above that: with a database that hangs, each request holds a thread until
+    it gives up, and readers need some too.
     """
 
-    def __init__(self, make: "Callable[[], WSGIApplication]", at_once: int) -> None:
+    def __init__(self, make: "Callable[[], WSGIApplication]", at_once: int, waiting: int) -> None:
         self._make = make
         self._made: WSGIApplication | None = None
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(at_once)
+        self._room = threading.BoundedSemaphore(at_once + waiting)
 
     def prepare(self) -> None:
         """Begin to make it in the background; a failure is told in the log, and the next request tries again."""
@@ -32,14 +33,17 @@ class LateApplication:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
-        if not self._places.acquire(timeout=PATIENCE_SECONDS):
-            headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(_BUSY)))]
-            start_response("503 Service Unavailable", [*headers, ("Retry-After", "1"), ("Cache-Control", "no-store")])
-            return [_BUSY]
+        if not self._room.acquire(blocking=False):
+            return _busy(start_response)
         try:
-            return self._application()(environ, start_response)
+            if not self._places.acquire(timeout=PATIENCE_SECONDS):
+                return _busy(start_response)
+            try:
+                return self._application()(environ, start_response)
+            finally:
+                self._places.release()
         finally:
-            self._places.release()
+            self._room.release()
 
     def _application(self) -> "WSGIApplication":
         made = self._made
@@ -47,3 +51,9 @@ class LateApplication:
             with self._lock:
                 made = self._made = self._made or self._make()
         return made
+
+
+def _busy(start_response: "StartResponse") -> Iterable[bytes]:
+    headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(_BUSY)))]
+    start_response("503 Service Unavailable", [*headers, ("Retry-After", "1"), ("Cache-Control", "no-store")])
+    return [_BUSY]

@@ -280,8 +280,9 @@ def test_the_database_refuses_to_tell_anybody_a_second_time(incident_id: str, no
     assert len(told(incident_id, now)) == 2
     with transaction(now) as session:
         session.execute(update(Announcement).values(expanded_to="", expanded_at=None))
-    with pytest.raises(IntegrityError):
+    with pytest.raises(announcements.NotExpanded) as refused:
         announcements.expand(audiences.audience, now)
+    assert isinstance(refused.value.__cause__, IntegrityError)
     assert len(list(db.session.scalars(select(Delivery)))) == 2
 
 

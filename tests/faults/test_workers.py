@@ -171,6 +171,8 @@ def test_a_worker_killed_before_the_provider_took_a_batch(start_worker: StartWor
 
 
 def test_workers_killed_at_any_moment(start_worker: StartWorker, smtp: MailServer) -> None:
+    # Slow, so that no worker is done before it is killed.
+    smtp.behave("slow")
     moments = random.Random(20261121)
     for _ in range(4):
         before = len(smtp.mails())
@@ -180,6 +182,7 @@ def test_workers_killed_at_any_moment(start_worker: StartWorker, smtp: MailServe
         time.sleep(moments.random() * 0.05)
         process.kill()
         process.wait()
+    smtp.behave("ok")
     start_worker()
     until(all_submitted)
     assert_nothing_lost_and_every_second_copy_explained(smtp)

@@ -53,7 +53,7 @@ NAMES = [
     "nudges_at_00", "nudges_at_²", "holding_max", "holding_text", "role", "role_commander", "group_id", "state", "url",
     "kind", "account_id", "visibility", "state_nosuchthing0", "state_", "form_token", "scenario", "next", "time_zone",
     "support_url", "present", "unsubscribe", "message", "what_happened", "resolved_at", "started_at",
-    "scope", "component", "method", "endpoint", "erase",
+    "scope", "component", "method", "endpoint", "erase", "scheduled_for", "scheduled_until", "repeats", "rule", "remind_minutes",
 ]  # fmt: skip
 
 
@@ -70,6 +70,7 @@ def known(app: Flask, started: datetime) -> dict[str, str]:
         "incident_id": incident_id, "promise_id": str(promise_id), "component_id": str(component_id), "account_id": by,
         "kind": "update", "step": "severity", "document": "post-mortem", "severity": "SEV1", "month": "2026-11",
         "promise_kind": "first_update", "name": "x.eml", "drill_id": incident_id, "page_id": "nosuchthing0", "announcement_id": "1",
+        "maintenance_id": builders.window(started, (part,)), "what": "update",
     }  # fmt: skip
 
 

@@ -235,7 +235,7 @@ def test_another_outage_never_raises_uptime(
     changes: list[StateChange], windows: list[Span], one: int, other: int, rule: UptimeRule
 ) -> None:
     begin, end = START + min(one, other) * MINUTE, START + max(one, other) * MINUTE
-    assume(changes and changes[0].at <= START)
+    assume(changes and changes[0].at <= begin)
     with_outage = sorted([*changes, *uptime.raised(changes, DOWN, "i", begin, end)], key=lambda change: change.at)
     if end not in {change.at for change in with_outage} and begin < end:
         present = [change for change in changes if change.at <= end]
