@@ -2,19 +2,22 @@
 
 Beside them, in the same rounds, a bare loop that posts the same ready-made
 bytes to the same sink, one request after the other. The sink is a process of
-its own that reads each request as the provider must. Prints all three, the
-ratio, and the CPU for 1,000 recipients: of the whole worker, and without the
-outbox (each reader's links, the request, its hand-over). Exit status 1 beyond a
-limit.
+its own that reads each request as the provider must; once it is on this
+machine, once 50 ms away. Prints all three, the ratio, and the CPU for 1,000
+recipients: of the whole worker, and without the outbox (each reader's links,
+the request, its hand-over), beside what SendGrid's own library takes in the same
+run to write the same. Exit status 1 beyond a limit.
 """
 
+import json
 import statistics
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import requests
+from sendgrid.helpers.mail import CustomArg, Header, Mail, Personalization, Substitution, To
 from sqlalchemy import func, select
 
 from benchmarks import crowds, sinks
@@ -28,12 +31,43 @@ from statuspage.settings import Settings
 from statuspage.worker import Worker, spare_collections
 
 SUBSCRIBERS, ROUNDS = 60_000, 3
-CPU_LIMIT_MS, RATIO_LIMIT = 10.0, 0.7
+FAR_SECONDS = 0.05
+RATIO_LIMIT = 0.7
+# 10 ms where the library's own objects take 36 ms: machines differ by three times.
+CPU_LIMIT = 10 / 36
 
 
 def main() -> int:
     spare_collections()
-    with sinks.running("sendgrid") as sink:
+    near, far = measure(0.0), measure(FAR_SECONDS)
+    library = statistics.median(by_library() for _ in range(ROUNDS))
+    print(f"                        on this machine    {FAR_SECONDS * 1000:.0f} ms away")
+    print(f"worker                  {near.rate:11,.0f}/s    {far.rate:9,.0f}/s")
+    print(f"bare loop               {near.bare:11,.0f}/s    {far.bare:9,.0f}/s")
+    print(
+        f"ratio                   {near.rate / near.bare:13.2f}    {far.rate / far.bare:11.2f}    limit {RATIO_LIMIT}"
+    )
+    print(f"CPU for 1,000 mails: links, request, hand-over {near.path:.1f} ms; with the outbox {near.whole:.1f} ms")
+    print(
+        f"  SendGrid's objects to write the same: {library:.1f} ms; ours of that {near.path / library:.2f}    limit {CPU_LIMIT:.2f}"
+    )
+    print(f"(SQLite, {SUBSCRIBERS:,} subscribers, medians of {ROUNDS} rounds)")
+    return 0 if near.path / library <= CPU_LIMIT and near.rate / near.bare >= RATIO_LIMIT else 1
+
+
+@dataclass
+class Measured:
+    """Mails a second, and milliseconds of CPU for 1,000 of them."""
+
+    rate: float
+    bare: float
+    path: float
+    whole: float
+
+
+def measure(delay: float) -> Measured:
+    """Hand a crowd's mails over again and again, each way in turn."""
+    with sinks.running("sendgrid", delay) as sink:
         environ = {
             "SENDGRID_API_KEY": "SG.x",
             "SENDGRID_URL": f"http://127.0.0.1:{sink.port}",
@@ -43,28 +77,33 @@ def main() -> int:
             settings: Settings = app.config["STATUSPAGE"]
             crowds.gather(SUBSCRIBERS)
             incident_id = crowds.declare()
-            ours, cpu, path, bare, body = [], [], [], [], b""
+            rounds, body = [], b""
             for number in range(ROUNDS):
                 crowds.tell(incident_id, 2 * number)
                 while announcements.expand(audiences.audience, crowds.NOW):
                     pass
                 body = body or ready_made(settings)
-                rate, spent = by_worker(settings)
-                ours.append(rate)
-                cpu.append(spent)
-                path.append(by_transport(settings, incident_id, number))
-                bare.append(by_bare_loop(settings, body))
-    ratio = statistics.median(mine / theirs for mine, theirs in zip(ours, bare, strict=True))
-    spent, whole = statistics.median(path), statistics.median(cpu)
-    print(f"worker    : {statistics.median(ours):9,.0f} mails/s")
-    print(f"bare loop : {statistics.median(bare):9,.0f} mails/s")
-    print(f"ratio     : {ratio:9.2f}                       limit at least {RATIO_LIMIT}")
-    print(
-        f"CPU       : {spent:9.1f} ms for 1,000 mails    limit at most {CPU_LIMIT_MS:.0f} ms (links, request, hand-over)"
-    )
-    print(f"          : {whole:9.1f} ms with the outbox: claim, lease, settle")
-    print(f"(SQLite, {SUBSCRIBERS:,} subscribers, medians of {ROUNDS} rounds)")
-    return 0 if spent <= CPU_LIMIT_MS and ratio >= RATIO_LIMIT else 1
+                rate, whole = by_worker(settings)
+                path = by_transport(settings, incident_id, number)
+                rounds.append((rate, by_bare_loop(settings, body), path, whole))
+    return Measured(*(statistics.median(column) for column in zip(*rounds, strict=True)))
+
+
+def by_library() -> float:
+    """Return milliseconds of CPU that the library's own objects take for a request of 1,000 recipients."""
+    began = time.process_time()
+    mail = Mail(from_email="a@example.com", subject="x", plain_text_content="x", html_content="x")
+    for number in range(1_000):
+        person = Personalization()
+        person.add_to(To(f"reader{number}@example.com"))
+        person.add_custom_arg(CustomArg("sp_d", str(number)))
+        for mark in ("token", "manage", "recipient"):
+            person.add_substitution(Substitution(mark, f"{number:012}.aa35fce2228b3b9a93d3728c65e65287"))
+        for name in ("List-Unsubscribe", "List-Help"):
+            person.add_header(Header(name, f"<http://status.example.com/{number:012}>"))
+        mail.add_personalization(person)
+    json.dumps(mail.get())
+    return (time.process_time() - began) * 1000
 
 
 def ready_made(settings: Settings) -> bytes:

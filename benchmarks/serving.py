@@ -20,12 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import publish
-from statuspage import schema
+from statuspage import schema, webserver
 from statuspage.app import create_app
 from statuspage.db import db
 from statuspage.settings import Settings, load
 from statuspage.site import publisher, snapshot
-from statuspage.webserver import web_server
 from tests.servers import free_port
 
 SCRIPTS = Path(__file__).parent / "wrk"
@@ -137,7 +136,7 @@ def settle(server: Server) -> None:
 
 
 def ours(settings: Settings, port: int) -> tuple[str, list[str], int, dict[str, str]]:
-    command = list(web_server(settings).command)
+    command = list(webserver.child(settings).command)
     command[command.index("--port") + 1] = str(port)
     environ = {"DATA_DIR": str(settings.data_dir), "PUBLIC_URL": settings.public_url}
     return "ours", command, port, environ

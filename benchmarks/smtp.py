@@ -21,7 +21,8 @@ from statuspage.delivery.transport import Message, Outcome, Recipient
 from statuspage.settings import SmtpServer
 
 ROUNDS, MAILS, CONNECTIONS, DELAY = 7, 4_000, 8, 0.02
-LEAST_PER_SECOND, LEAST_RATIO, MOST_MICROSECONDS = 8_000, 1.8, 20
+# 8,000 a second where `sendmail` makes 3,800: machines differ by three times.
+LEAST_NEAR, LEAST_RATIO, MOST_MICROSECONDS = 8_000 / 3_800, 1.8, 20
 FROM = "Larkspur Status <status@example.com>"
 TOKEN, PERSON = "mark0123456789abcdeftoken", "mark0123456789abcdefrecipient"
 URL = f"https://status.example.com/unsubscribe/{TOKEN}"
@@ -101,16 +102,17 @@ def main() -> int:
     rate, ratio = statistics.median(fast), statistics.median(distant) / statistics.median(distant_plain)
     microseconds = statistics.median(made)
     print(f"medians of {ROUNDS} rounds; a mail has {len(MailTemplate(MESSAGE, FROM).fill(far[0])):,} bytes")
-    print(f"one connection, loopback:      {rate:8,.0f} mails/s   limit {LEAST_PER_SECOND:,}")
+    near = rate / statistics.median(plain)
+    print(f"one connection, loopback:      {rate:8,.0f} mails/s")
     print(
-        f"  the same by smtplib.sendmail:{statistics.median(plain):8,.0f} mails/s   {rate / statistics.median(plain):.2f} x"
+        f"  the same by smtplib.sendmail:{statistics.median(plain):8,.0f} mails/s   {near:.2f} x   limit {LEAST_NEAR:.1f} x"
     )
     print(f"{CONNECTIONS} connections, {DELAY * 1000:.0f} ms away:     {statistics.median(distant):8,.0f} mails/s")
     print(
         f"  the same by smtplib.sendmail:{statistics.median(distant_plain):8,.0f} mails/s   {ratio:.2f} x   limit {LEAST_RATIO} x"
     )
     print(f"a further recipient's mail:    {microseconds:8.1f} µs         limit {MOST_MICROSECONDS}")
-    met = rate >= LEAST_PER_SECOND and ratio >= LEAST_RATIO and microseconds <= MOST_MICROSECONDS
+    met = near >= LEAST_NEAR and ratio >= LEAST_RATIO and microseconds <= MOST_MICROSECONDS
     return 0 if met else 1
 
 

@@ -9,9 +9,9 @@ from statuspage.supervisor import Child
 
 ROOT = Path(__file__).resolve().parents[1]
 # Of a web process: more than these only compete for the interpreter, and a public page takes microseconds.
-WEB_THREADS = 24
+WEB_THREADS = 12
 # Of those, how many may be at work in the application, and wait for it; the rest are kept for readers.
-APPLICATION_THREADS, WAITING_THREADS = 8, 8
+APPLICATION_THREADS, WAITING_THREADS = 4, 6
 
 
 class PortTaken(Exception):
