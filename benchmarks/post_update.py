@@ -26,7 +26,7 @@ from statuspage.rules.times import typed_instant
 from statuspage.rules.vocabulary import AccountRole, ComponentState, MessageKind, Severity
 from statuspage.settings import load
 
-SUBSCRIBERS, ROUNDS, LIMIT = 100_000, 5, 1.2
+SUBSCRIBERS, ROUNDS, LIMIT = 1_000_000, 5, 1.2
 POSTS_A_ROUND = 20
 NOW = datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
 UPDATE = {

@@ -4,7 +4,7 @@ import re
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from statuspage.db import db
 from statuspage.delivery import composition
@@ -18,8 +18,8 @@ from tests import builders
 from tests.pagechecks import check_page, text_of
 
 
-def composed(settings: Settings) -> tuple[Message, Recipient]:
-    announcement = db.session.scalars(select(Announcement).order_by(Announcement.id.desc())).first()
+def composed(settings: Settings, *which: ColumnElement[bool]) -> tuple[Message, Recipient]:
+    announcement = db.session.scalars(select(Announcement).where(*which).order_by(Announcement.id.desc())).first()
     assert announcement is not None
     claimed = Claimed(1, "ada@example.com", "subscriber01", None, 1)
     return composition.compose(announcement, settings), composition.recipients(
