@@ -62,6 +62,7 @@ class Watchdog:
         self._silence = silence
         self._look_every = look_every
         self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
         self._fails = False
         self._seen: tuple[datetime, bool] | None = None
         self._seen_at = clock.elapsed()
@@ -76,11 +77,12 @@ class Watchdog:
 
     def start(self) -> None:
         """Watch from a thread of its own, until the process ends."""
-        threading.Thread(target=self._run, name="watchdog", daemon=True).start()
+        self._thread.start()
 
     def stop(self) -> None:
-        """Let the thread end."""
+        """Let the thread end, and wait for it: it may be at the database."""
         self._stopping.set()
+        self._thread.join()
 
     def _run(self) -> None:
         while not self._stopping.wait(self._look_every.total_seconds()):
