@@ -115,6 +115,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         "journal_mode=WAL",
         # WAL with NORMAL may lose the last commits at a power cut; what was said "posted" must stay.
         "synchronous=FULL",
+        # 16 MB: in bulk work a page is written many times before it is copied into the database.
+        "wal_autocheckpoint=4000",
         "foreign_keys=ON",
         f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
     ):

@@ -37,7 +37,7 @@ EXPANSION_CHUNK = 10_000
 # PostgreSQL's writers don't wait for each other.
 UNHURRIED_CHUNKS = 5
 # And come to their turn in between: SQLite's waiting writers look again only now and then.
-EXPANSION_PAUSE_SECONDS = 0.005
+EXPANSION_PAUSE_SECONDS = 0.003
 
 
 # One whose recipients can't be looked up fails the same way each time.
