@@ -108,7 +108,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     _, room, name = ("." + metafunc.module.__name__).rsplit(".", 2)
     kinds = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
-    alone = room == "web" and name not in VIEWS_ON_BOTH
+    alone = room == "browser" or (room == "web" and name not in VIEWS_ON_BOTH)
     metafunc.parametrize("database_url", kinds[:1] if alone else kinds, indirect=True)
 
 

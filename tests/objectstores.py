@@ -30,11 +30,11 @@ class S3:
 
     def object(self, key: str) -> requests.Response:
         """Ask for an object by its key."""
-        return requests.get(f"{self.url}/{BUCKET}/{key}", headers=SIGNED, timeout=10)
+        return requests.get(f"{self.url}/{BUCKET}/{key}", headers=SIGNED, timeout=30)
 
     def keys(self) -> set[str]:
         """Return every key in the bucket."""
-        listing = requests.get(f"{self.url}/{BUCKET}?list-type=2", headers=SIGNED, timeout=10).text
+        listing = requests.get(f"{self.url}/{BUCKET}?list-type=2", headers=SIGNED, timeout=30).text
         return {part.partition("</Key>")[0] for part in listing.split("<Key>")[1:]}
 
     def empty(self) -> None:

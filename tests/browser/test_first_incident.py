@@ -132,7 +132,7 @@ def test_one_incident_from_declaration_to_resolution(
     comms.wait_for_url(re.compile("/console/incidents/[0-9a-z]{12}$"))
     first = comms.locator("#clocks li", has_text="First public update").inner_text()
     assert "in 14 min" in first or "in 15 min" in first
-    assert TITLE not in requests.get(service.url, timeout=5).text
+    assert TITLE not in requests.get(service.url, timeout=30).text
 
     # The preview follows the typing; the message is on the page when the answer comes.
     comms.get_by_label("What customers may notice").fill("Signing in takes over a minute.")
@@ -140,7 +140,7 @@ def test_one_incident_from_declaration_to_resolution(
     assert "Next update by" in comms.locator("#preview pre").inner_text()
     comms.get_by_role("button", name="Post the first message").click()
     comms.wait_for_url("**?posted=acknowledge")
-    page = requests.get(service.url, timeout=5).text
+    page = requests.get(service.url, timeout=30).text
     check_page(page)
     assert "Signing in takes over a minute." in page
     assert "Some systems are down" in page
@@ -180,7 +180,7 @@ def test_one_incident_from_declaration_to_resolution(
             assert part is not None
             assert words in part.get_content()
             assert incident_url in part.get_content()
-    feed = feedparser.parse(requests.get(f"{service.url}/history.rss", timeout=5).content)
+    feed = feedparser.parse(requests.get(f"{service.url}/history.rss", timeout=30).content)
     assert not feed.bozo
     assert (feed.entries[0].title, feed.entries[0].link) == (TITLE, incident_url)
     assert [entry.link for entry in feed.entries].count(incident_url) == 1
@@ -188,7 +188,7 @@ def test_one_incident_from_declaration_to_resolution(
 
     # One click, as a mail program does it, ends it: no further mail comes.
     leave = mails[-1]["List-Unsubscribe"].strip("<>")
-    answer = requests.post(leave, data={"List-Unsubscribe": "One-Click"}, timeout=5, allow_redirects=False)
+    answer = requests.post(leave, data={"List-Unsubscribe": "One-Click"}, timeout=30, allow_redirects=False)
     assert (answer.status_code, answer.content) == (200, b"")
     assert "Set-Cookie" not in answer.headers
 

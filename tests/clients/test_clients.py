@@ -53,7 +53,7 @@ def test_statuscheck_knows_every_word_of_ours(service: Installation, client: Any
     if client("-c", "import sys; print(sys.version_info >= (3, 13))").strip() == "True":
         pytest.skip("statuscheck pins an httpx that needs the module cgi, which Python 3.13 has not")
     found = json.loads(client(str(SCRIPTS / "read_with_statuscheck.py"), service.url))
-    truth = requests.get(f"{service.url}/api/v2/summary.json", timeout=10).json()
+    truth = requests.get(f"{service.url}/api/v2/summary.json", timeout=30).json()
     assert found["status"]["code"] == truth["status"]["indicator"] == "major"
     assert found["status"]["description"] == "Partial System Outage"
     assert {each["name"] for each in found["components"]} == {each["name"] for each in truth["components"]}
@@ -101,7 +101,7 @@ def test_reader_subscribes_to_the_feeds(service: Installation, client: Any) -> N
 
 
 def test_feedparser_finds_the_same_in_feeds_and_json(service: Installation) -> None:
-    newest = requests.get(f"{service.url}/api/v2/incidents.json", timeout=10).json()["incidents"]
+    newest = requests.get(f"{service.url}/api/v2/incidents.json", timeout=30).json()["incidents"]
     for ending in ("rss", "atom"):
         feed = feedparser.parse(f"{service.url}/history.{ending}")
         assert not feed.bozo
@@ -110,12 +110,12 @@ def test_feedparser_finds_the_same_in_feeds_and_json(service: Installation) -> N
 
 
 def test_an_address_is_found_whatever_its_case_and_says_who_may_read_it(service: Installation) -> None:
-    answer = requests.get(f"{service.url}/API/v2/Summary.json", timeout=10)
+    answer = requests.get(f"{service.url}/API/v2/Summary.json", timeout=30)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert answer.headers["Cache-Control"].startswith("public, max-age=10")
-    again = requests.get(answer.url, headers={"If-None-Match": answer.headers["ETag"]}, timeout=10)
+    again = requests.get(answer.url, headers={"If-None-Match": answer.headers["ETag"]}, timeout=30)
     assert again.status_code == 304
-    missing = requests.get(f"{service.url}/api/v2/nothing.json", timeout=10)
+    missing = requests.get(f"{service.url}/api/v2/nothing.json", timeout=30)
     assert (missing.status_code, missing.content, missing.headers.get("Content-Type")) == (404, b"", None)

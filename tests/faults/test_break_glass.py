@@ -118,7 +118,7 @@ def test_a_running_service_whose_database_is_moved_away_shows_it(tmp_path: Path)
     copy = tmp_path / "copy"
     with installation.running(tmp_path, PUBLISH_TO=f"file://{copy}") as service:
         wait_for((copy / "current.json").exists, "the worker copies what is published")
-        assert requests.get(f"{service.url}/readyz", timeout=10).json()["mirror"] == "ok"
+        assert requests.get(f"{service.url}/readyz", timeout=30).json()["mirror"] == "ok"
         folder = Path(service.environ["DATA_DIR"])
         files = [file for file in folder.glob("statuspage.db*") if file.is_file()]
         for file in files:
@@ -126,13 +126,13 @@ def test_a_running_service_whose_database_is_moved_away_shows_it(tmp_path: Path)
         try:
             service.run("publish", "--offline", "The database is gone. We are on it.")
             assert "The database is gone." in (copy / "index.html").read_text()
-            wait_for(lambda: "The database is gone." in requests.get(service.url, timeout=10).text, "shown")
+            wait_for(lambda: "The database is gone." in requests.get(service.url, timeout=30).text, "shown")
         finally:
             for file in files:
                 file.with_name(f"moved-{file.name}").rename(file)
         # With the database back it stays until a person takes it away, and the console says that it is there.
         session = requests.Session()
-        assert "The database is gone." in session.get(service.url, timeout=10).text
+        assert "The database is gone." in session.get(service.url, timeout=30).text
         service.run("publish", "--offline", "--withdraw")
-        wait_for(lambda: "The database is gone." not in session.get(service.url, timeout=10).text, "withdrawn")
+        wait_for(lambda: "The database is gone." not in session.get(service.url, timeout=30).text, "withdrawn")
         assert "The database is gone." not in (copy / "index.html").read_text()

@@ -65,7 +65,7 @@ def eventually_served(url: str) -> None:
     end = time.monotonic() + 30
     while time.monotonic() < end:
         with contextlib.suppress(requests.RequestException):
-            if requests.get(url, timeout=5).content == PAGE:
+            if requests.get(url, timeout=30).content == PAGE:
                 return
         time.sleep(0.05)
     raise AssertionError("the page is not served")
@@ -82,9 +82,9 @@ def test_a_page_is_served_from_the_start_while_the_database_hangs(tmp_path: Path
         for thread in waiting:
             thread.start()
         for _ in range(10):
-            assert requests.get(url, timeout=3).content == PAGE
-            assert requests.get(f"{url}/healthz", timeout=3).text == "ok\n"
-            assert requests.get(f"{url}/incidents/none", timeout=3).status_code == 404
+            assert requests.get(url, timeout=8).content == PAGE
+            assert requests.get(f"{url}/healthz", timeout=8).text == "ok\n"
+            assert requests.get(f"{url}/incidents/none", timeout=8).status_code == 404
         for thread in waiting:
             thread.join()
 
@@ -99,7 +99,7 @@ def test_readers_who_send_half_a_request_hold_up_nobody(tmp_path: Path) -> None:
             slow = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
             slow.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
         for _ in range(10):
-            assert requests.get(url, timeout=3).content == PAGE
+            assert requests.get(url, timeout=8).content == PAGE
 
 
 @linux_only
@@ -116,4 +116,4 @@ def test_the_folder_taken_away_under_a_running_server_changes_nothing(tmp_path: 
     with web(tmp_path, f"postgresql://nobody@127.0.0.1:{servers.free_port()}/none") as url:
         (tmp_path / "site").rename(tmp_path / "elsewhere")
         time.sleep(0.2)
-        assert requests.get(url, timeout=3).content == PAGE
+        assert requests.get(url, timeout=8).content == PAGE

@@ -78,7 +78,7 @@ def test_two_web_workers_raise_one_alarm_for_each_silence(web: str, smtp: MailSe
     time.sleep(3)
     assert sorted(str(mail["To"]) for mail in smtp.mails()) == ["admin@example.com", "comms@example.com"]
     assert [alarm.told for alarm in alarms()] == [["Ada", "Ada"]]
-    assert requests.get(f"{web}/readyz", timeout=10).json()["database"] == "ok"
+    assert requests.get(f"{web}/readyz", timeout=30).json()["database"] == "ok"
     with transaction(clock.now()) as session:
         session.merge(Heartbeat(name="worker", beat_at=clock.now()))
     smtp.wait_for(4, seconds=30)

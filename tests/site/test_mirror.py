@@ -312,14 +312,14 @@ def links_of(page: str) -> set[str]:
 def test_a_static_host_serves_every_page_that_the_front_page_leads_to(whole_site: Path, tmp_path: Path) -> None:
     to(whole_site, f"file://{tmp_path}/copy").copy()
     with staticserver.serving(tmp_path / "copy", NOW) as host:
-        front = requests.get(host.url, timeout=10)
+        front = requests.get(host.url, timeout=30)
         links = links_of(front.text)
         assert {"/history", "/history.rss", "/favicon.svg"} < links
         for link in links:
-            answer = requests.get(host.url + link, timeout=10)
+            answer = requests.get(host.url + link, timeout=30)
             assert answer.status_code == 200, link
             for further in links_of(answer.text) if "html" in answer.headers["Content-Type"] else ():
-                assert requests.get(host.url + further, timeout=10).status_code == 200, (link, further)
+                assert requests.get(host.url + further, timeout=30).status_code == 200, (link, further)
 
 
 @only_sqlite
