@@ -96,6 +96,21 @@ def migrated_postgresql(postgresql_server: str) -> str:
     return postgresql_server
 
 
+# Tests of whole processes: they take long, and sleep most of the time.
+LONG = ("tests/faults/", "tests/browser/", "tests/clients/", "tests/test_cli.py")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deal the long tests out, and to each worker first: none is left alone with one when the others are done."""
+    hands: int = getattr(config, "workerinput", {}).get("workercount", 1)
+    long, short = ([item for item in items if item.nodeid.startswith(LONG) is wanted] for wanted in (True, False))
+    # xdist gives each worker one stretch of the list.
+    share = -(-len(short) // hands)
+    items[:] = [
+        item for hand in range(hands) for item in (*long[hand::hands], *short[hand * share : (hand + 1) * share])
+    ]
+
+
 # Views only call actions, which run on both databases in their own tests; but what strangers type, what is posted by
 # many at once and what the database answers when it is in trouble is tried on both here too.
 VIEWS_ON_BOTH = {"test_api_hostile", "test_hooks"}

