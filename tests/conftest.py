@@ -97,13 +97,17 @@ def migrated_postgresql(postgresql_server: str) -> str:
 
 
 # Tests of whole processes: they take long, and sleep most of the time.
-LONG = ("tests/faults/", "tests/browser/", "tests/clients/", "tests/test_cli.py")
+LONG = ("tests/faults/", "tests/browser/", "tests/test_cli.py")
+# One service for all tests of the module: they stay together.
+TOGETHER = "tests/faults/test_running_service.py"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deal the long tests out, and to each worker first: none is left alone with one when the others are done."""
     hands: int = getattr(config, "workerinput", {}).get("workercount", 1)
-    long, short = ([item for item in items if item.nodeid.startswith(LONG) is wanted] for wanted in (True, False))
+    long = [item for item in items if item.nodeid.startswith(LONG) and not item.nodeid.startswith(TOGETHER)]
+    are_long = set(long)
+    short = [item for item in items if item not in are_long]
     # xdist gives each worker one stretch of the list.
     share = -(-len(short) // hands)
     items[:] = [
