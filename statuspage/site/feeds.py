@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
+from feedgen.entry import FeedEntry
 from feedgen.ext.base import BaseEntryExtension
 from feedgen.feed import FeedGenerator
 from markupsafe import Markup, escape
@@ -46,6 +47,11 @@ class Item:
     """The same, or when a word of it was corrected since."""
     planned_until: datetime | None
     """When maintenance that is still to come will end."""
+
+    @cached_property
+    def element(self) -> "_Element":
+        """It as feedgen knows it; a feed that is made anew takes most of its items from the last one."""
+        return _element(self)
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,10 @@ class Feed:
     @cached_property
     def items(self) -> tuple[Item, ...]:
         """Its items, newest message first."""
-        return tuple(_item(self.frame, entry) for entry in self.entries)
+        for entry in self.entries:
+            if "item" not in entry.made:
+                entry.made["item"] = _item(self.frame, entry)
+        return tuple(entry.made["item"] for entry in self.entries)
 
     @property
     def changed_at(self) -> datetime:
@@ -194,6 +203,24 @@ class _PlannedEnd(BaseEntryExtension):  # type: ignore[misc]
         return entry
 
 
+class _Element(FeedEntry):  # type: ignore[misc]
+    """An entry whose XML is made once; each feed takes it over from the last one that was written."""
+
+    @cached_property
+    def _as_rss(self) -> Any:
+        return super().rss_entry()
+
+    @cached_property
+    def _as_atom(self) -> Any:
+        return super().atom_entry()
+
+    def rss_entry(self, extensions: bool = True) -> Any:  # noqa: ARG002  (as feedgen calls it)
+        return self._as_rss
+
+    def atom_entry(self, extensions: bool = True) -> Any:  # noqa: ARG002
+        return self._as_atom
+
+
 def _generator(feed: Feed, suffix: str) -> FeedGenerator:
     made = FeedGenerator()
     made.id(f"tag:{urlsplit(feed.frame.public_url).hostname},2005:{feed.path}")
@@ -207,19 +234,24 @@ def _generator(feed: Feed, suffix: str) -> FeedGenerator:
     # feedgen's default is now, which would change the file without a change.
     made.updated(feed.changed_at)
     for item in feed.items:
-        entry = made.add_entry(order="append")
-        entry.id(item.url)
-        entry.guid(item.url, permalink=True)
-        entry.link(href=item.url)
-        entry.title(item.title)
-        entry.content(item.html, type="html")
-        entry.category([{"term": item.kind}, {"term": item.stage}])
-        entry.published(item.posted_at)
-        entry.updated(item.changed_at)
-        if item.planned_until is not None:
-            entry.register_extension("planned", _PlannedEnd, atom=False)
-            entry.planned.end = item.planned_until
+        made.add_entry(item.element, order="append")
     return made
+
+
+def _element(item: Item) -> "_Element":
+    entry = _Element()
+    entry.id(item.url)
+    entry.guid(item.url, permalink=True)
+    entry.link(href=item.url)
+    entry.title(item.title)
+    entry.content(item.html, type="html")
+    entry.category([{"term": item.kind}, {"term": item.stage}])
+    entry.published(item.posted_at)
+    entry.updated(item.changed_at)
+    if item.planned_until is not None:
+        entry.register_extension("planned", _PlannedEnd, atom=False)
+        entry.planned.end = item.planned_until
+    return entry
 
 
 _MEDIA_TYPES = {".rss": "application/rss+xml", ".atom": "application/atom+xml"}

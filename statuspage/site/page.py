@@ -6,15 +6,14 @@ exception, `load_drill`, is for the console: nothing that publishes may use it.
 """
 
 import itertools
-from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
-from sqlalchemy import ColumnElement, Select, and_, func, select
-from sqlalchemy.orm import aliased, selectinload
+from sqlalchemy import ColumnElement, Select, and_, select
 
 from statuspage import prose
 from statuspage.db import db
@@ -25,9 +24,7 @@ from statuspage.models import (
     IncidentComponent,
     Maintenance,
     MaintenanceComponent,
-    MaintenanceUpdate,
     Page,
-    Update,
 )
 from statuspage.rules.maintenance import RUNNING, is_overlaid
 from statuspage.rules.times import next_month
@@ -42,6 +39,7 @@ from statuspage.rules.vocabulary import (
     Visibility,
     worst_state,
 )
+from statuspage.site.shelf import Event, Shelf
 
 DAYS_ON_FRONT = 14
 MONTHS_ON_HISTORY = 3
@@ -98,9 +96,9 @@ class PublicComponent:
     in_maintenance: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Entry:
-    """An incident or a maintenance window as readers see it."""
+    """An incident or a maintenance window as readers see it; the same one as long as nothing of it changes."""
 
     kind: str
     """``incident`` or ``maintenance``."""
@@ -131,6 +129,8 @@ class Entry:
     completed_at: datetime | None = None
     """When a maintenance was over, or called off."""
     is_cancelled: bool = False
+    made: dict[str, Any] = field(default_factory=dict, repr=False)
+    """What was made of it: kept as long as it is."""
 
     @property
     def path(self) -> str:
@@ -181,70 +181,68 @@ def load_state() -> ComponentState:
     return worst_state(db.session.scalars(select(Component.state).where(Component.archived_at.is_(None))))
 
 
-def load_front(frame: Frame, now: datetime) -> Front:
+def load_front(frame: Frame, shelf: Shelf, now: datetime) -> Front:
     """Return the front page's content."""
     today = frame.day(now)
     first = frame.begin(today - timedelta(days=DAYS_ON_FRONT - 1))
-    opened = _incidents(select(Incident).where(PUBLISHED, Incident.stage != Stage.RESOLVED))
-    planned = _maintenances(select(Maintenance).where(Maintenance.stage.in_(OPEN_MAINTENANCE)))
+    opened = _incidents(shelf, _PUBLISHED_IDS.where(Incident.stage != Stage.RESOLVED))
+    planned = _maintenances(shelf, select(Maintenance.id).where(Maintenance.stage.in_(OPEN_MAINTENANCE)))
     components = _components()
     return Front(
         state=worst_state(component.state for component in components),
         groups=_grouped(components, _overlaid()),
         open_incidents=_newest_first(opened),
         maintenances=tuple(sorted(planned, key=lambda entry: entry.started_at)),
-        days=tuple(_days(frame, today, entries_between(first, now))),
+        days=tuple(_days(frame, today, entries_between(first, now, shelf))),
     )
 
 
-def load_entry(entry_id: str) -> Entry | None:
+def load_entry(entry_id: str, shelf: Shelf) -> Entry | None:
     """Return an incident or maintenance by its id, if readers may see it."""
-    incidents = _incidents(select(Incident).where(PUBLISHED, Incident.id == entry_id))
-    found = incidents or _maintenances(select(Maintenance).where(Maintenance.id == entry_id))
+    incidents = _incidents(shelf, _PUBLISHED_IDS.where(Incident.id == entry_id))
+    found = incidents or _maintenances(shelf, select(Maintenance.id).where(Maintenance.id == entry_id))
     return found[0] if found else None
 
 
 def load_drill(incident_id: str) -> Entry | None:
     """Return a drill as readers would see it were it real; for pages behind sign-in only."""
     posted_drill = and_(Incident.visibility == Visibility.DRILL, Incident.last_posted_at.is_not(None))
-    found = _incidents(select(Incident).where(posted_drill, Incident.id == incident_id))
+    found = _incidents(Shelf(), select(Incident.id).where(posted_drill, Incident.id == incident_id))
     return found[0] if found else None
 
 
-def load_component(component_id: str) -> tuple[PublicComponent, tuple[Entry, ...]] | None:
-    """Return a component with its latest incidents and maintenances, newest first."""
+def load_component(component_id: str, shelf: Shelf) -> tuple[PublicComponent, tuple[Entry, ...]] | None:
+    """Return a component with its latest incidents and maintenances, newest first, in brief."""
     component = db.session.get(Component, component_id, populate_existing=True)
     if component is None or component.archived_at is not None:
         return None
-    incidents = _brief_incidents(
-        Incident.id.in_(select(IncidentComponent.incident_id).where(IncidentComponent.component_id == component_id))
+    entries = _in_brief(
+        shelf,
+        _STARTED.join(IncidentComponent).where(IncidentComponent.component_id == component_id),
+        _PLANNED.join(MaintenanceComponent).where(MaintenanceComponent.component_id == component_id),
+        COMPONENT_ENTRIES,
     )
-    maintenances = _brief_maintenances(
-        Maintenance.id.in_(
-            select(MaintenanceComponent.maintenance_id).where(MaintenanceComponent.component_id == component_id)
-        )
-    )
-    entries = sorted((*incidents, *maintenances), key=lambda entry: entry.started_at, reverse=True)
-    return _component(component, _overlaid()), tuple(entries[:COMPONENT_ENTRIES])
+    return _component(component, _overlaid()), entries
 
 
-def load_latest(count: int, component_id: str = "") -> tuple[Entry, ...]:
+def load_latest(count: int, shelf: Shelf, component_id: str = "") -> tuple[Entry, ...]:
     """Return the incidents and maintenances with the newest messages, newest first: of all or of one component."""
-    incidents = select(Incident).where(PUBLISHED)
-    windows = select(Maintenance).where(Maintenance.last_posted_at.is_not(None))
+    incidents = _PUBLISHED_IDS
+    windows = select(Maintenance.id).where(Maintenance.last_posted_at.is_not(None))
     if component_id:
         incidents = incidents.join(IncidentComponent).where(IncidentComponent.component_id == component_id)
         windows = windows.join(MaintenanceComponent).where(MaintenanceComponent.component_id == component_id)
     found = (
-        *_incidents(incidents.order_by(Incident.last_posted_at.desc()).limit(count), with_components=False),
-        *_maintenances(windows.order_by(Maintenance.last_posted_at.desc()).limit(count)),
+        *_incidents(shelf, incidents.order_by(Incident.last_posted_at.desc()).limit(count)),
+        *_maintenances(shelf, windows.order_by(Maintenance.last_posted_at.desc()).limit(count)),
     )
     return _newest_first(found)[:count]
 
 
-def load_windows(count: int) -> tuple[Entry, ...]:
+def load_windows(count: int, shelf: Shelf) -> tuple[Entry, ...]:
     """Return the maintenance windows that begin last, those to come first."""
-    return _maintenances(select(Maintenance).order_by(Maintenance.scheduled_for.desc(), Maintenance.id).limit(count))
+    latest = select(Maintenance.id).order_by(Maintenance.scheduled_for.desc(), Maintenance.id)
+    return _maintenances(shelf, latest.limit(count))
 
 
 def load_component_name(component_id: str) -> str | None:
@@ -253,11 +251,11 @@ def load_component_name(component_id: str) -> str | None:
     return db.session.scalar(query)
 
 
-def entries_between(first: datetime, end: datetime, most: int | None = None) -> tuple[Entry, ...]:
-    """List what began from ``first`` up to, not including, ``end``; the newest first, and so many at most."""
-    incidents = _brief_incidents(Incident.started_at >= first, Incident.started_at < end, limit=most)
-    maintenances = _brief_maintenances(Maintenance.scheduled_for >= first, Maintenance.scheduled_for < end, limit=most)
-    return tuple(sorted((*incidents, *maintenances), key=lambda entry: entry.started_at, reverse=True)[:most])
+def entries_between(first: datetime, end: datetime, shelf: Shelf, most: int | None = None) -> tuple[Entry, ...]:
+    """List in brief what began from ``first`` up to, not including, ``end``; the newest first, and so many at most."""
+    started = _STARTED.where(Incident.started_at >= first, Incident.started_at < end)
+    planned = _PLANNED.where(Maintenance.scheduled_for >= first, Maintenance.scheduled_for < end)
+    return _in_brief(shelf, started, planned, most)
 
 
 def load_entry_ids() -> list[str]:
@@ -306,143 +304,41 @@ def _ends(column: Any) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
     return column.asc(), column.desc()
 
 
-_IN_FULL = (Incident.id, Incident.title, Incident.stage, Incident.impact, Incident.started_at, Incident.resolved_at)
-_IN_FULL_TOO = (
-    Incident.next_update_by,
-    Incident.last_posted_at,
-    Incident.post_mortem,
-    Incident.post_mortem_published_at,
-)
-_UPDATES = select(Update.incident_id, Update.stage, Update.body_html, Update.posted_at, Update.edited_at).order_by(
-    Update.sequence.desc()
-)
-_AFFECTED = (
-    select(IncidentComponent.incident_id, IncidentComponent.state, Component.id, Component.name, Component.description)
-    .join(Component, Component.id == IncidentComponent.component_id)
-    .order_by(IncidentComponent.position)
-)
+# Ids alone: what they stand for is on the shelf, or is read at once.
+_PUBLISHED_IDS = select(Incident.id).where(PUBLISHED)
+_STARTED = _PUBLISHED_IDS.order_by(Incident.started_at.desc())
+_PLANNED = select(Maintenance.id).order_by(Maintenance.scheduled_for.desc())
 
 
-def _incidents(query: Select[Incident], *, with_components: bool = True) -> tuple[Entry, ...]:
-    """Read incidents with all their updates: by plain columns, a third of what objects cost."""
-    rows = db.session.execute(query.with_only_columns(*_IN_FULL, *_IN_FULL_TOO)).all()
-    if not rows:
-        return ()
-    ids = [row.id for row in rows]
-    updates = _by_incident(_UPDATES.where(Update.incident_id.in_(ids)))
-    affected = _by_incident(_AFFECTED.where(IncidentComponent.incident_id.in_(ids))) if with_components else {}
-    return tuple(_from_incident(row, updates.get(row.id, []), affected.get(row.id, [])) for row in rows)
+def _incidents(shelf: Shelf, ids: Select[Any]) -> tuple[Entry, ...]:
+    return tuple(_made(event, "entry", _from_incident) for event in shelf.incidents(db.session.scalars(ids)))
 
 
-def _by_incident(query: Select[*tuple[Any, ...]]) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
-    for row in db.session.execute(query):
-        found.setdefault(row.incident_id, []).append(row)
-    return found
+def _maintenances(shelf: Shelf, ids: Select[Any]) -> tuple[Entry, ...]:
+    return tuple(_made(event, "entry", _from_maintenance) for event in shelf.maintenances(db.session.scalars(ids)))
 
 
-def _maintenances(query: Select[Maintenance]) -> tuple[Entry, ...]:
-    options = (selectinload(Maintenance.updates), selectinload(Maintenance.components))
-    found = db.session.scalars(query.options(*options).execution_options(populate_existing=True)).unique()
-    return tuple(_from_maintenance(maintenance) for maintenance in found)
-
-
-# Plain columns, since lists of hundreds are common; built once, since building takes as long as asking.
-_OTHER, _OTHER_MAINTENANCE = aliased(Update), aliased(MaintenanceUpdate)
-_INCIDENTS_IN_BRIEF = (
-    select(Incident.id, Incident.title, Incident.stage, Incident.impact, Incident.started_at, Incident.resolved_at)
-    .add_columns(Incident.last_posted_at, Update.stage.label("said"), Update.body_html, Update.posted_at)
-    .outerjoin(
-        Update,
-        and_(
-            Update.incident_id == Incident.id,
-            Update.sequence
-            == select(func.max(_OTHER.sequence)).where(_OTHER.incident_id == Incident.id).scalar_subquery(),
+def _in_brief(shelf: Shelf, incidents: Select[Any], maintenances: Select[Any], most: int | None) -> tuple[Entry, ...]:
+    """Return entries with nothing but their newest update, the newest first."""
+    found = [
+        *(_made(each, "brief", _brief_incident) for each in shelf.incidents(db.session.scalars(incidents.limit(most)))),
+        *(
+            _made(each, "brief", _brief_maintenance)
+            for each in shelf.maintenances(db.session.scalars(maintenances.limit(most)))
         ),
-    )
-    .where(PUBLISHED)
-    .order_by(Incident.started_at.desc())
-)
-_MAINTENANCES_IN_BRIEF = (
-    select(Maintenance.id, Maintenance.title, Maintenance.stage, Maintenance.scheduled_for, Maintenance.scheduled_until)
-    .add_columns(Maintenance.completed_at, Maintenance.cancelled_at, MaintenanceUpdate.kind.label("message"))
-    .add_columns(MaintenanceUpdate.stage.label("said"), MaintenanceUpdate.body_html, MaintenanceUpdate.posted_at)
-    .outerjoin(
-        MaintenanceUpdate,
-        and_(
-            MaintenanceUpdate.maintenance_id == Maintenance.id,
-            MaintenanceUpdate.sequence
-            == select(func.max(_OTHER_MAINTENANCE.sequence))
-            .where(_OTHER_MAINTENANCE.maintenance_id == Maintenance.id)
-            .scalar_subquery(),
-        ),
-    )
-    .order_by(Maintenance.scheduled_for.desc())
-)
-
-
-def _brief_incidents(*conditions: ColumnElement[bool], limit: int | None = COMPONENT_ENTRIES) -> list[Entry]:
-    """List incidents with their newest update."""
-    query = _INCIDENTS_IN_BRIEF.where(*conditions).limit(limit)
-    return [
-        Entry(
-            kind="incident",
-            id=row.id,
-            title=row.title,
-            label=LABELS[row.stage],
-            is_open=row.stage is not Stage.RESOLVED,
-            impact=row.impact,
-            started_at=row.started_at,
-            ended_at=row.resolved_at,
-            next_update_by=None,
-            last_posted_at=row.last_posted_at,
-            updates=_newest(row),
-            components=(),
-            post_mortem=Markup(),
-            stage=row.stage.value,
-        )
-        for row in db.session.execute(query)
     ]
+    return tuple(sorted(found, key=lambda entry: entry.started_at, reverse=True)[:most])
 
 
-def _brief_maintenances(*conditions: ColumnElement[bool], limit: int | None = COMPONENT_ENTRIES) -> list[Entry]:
-    """List maintenance windows with their newest update."""
-    query = _MAINTENANCES_IN_BRIEF.where(*conditions).limit(limit)
-    return [
-        Entry(
-            kind="maintenance",
-            id=row.id,
-            title=row.title,
-            label=_stage_label(row.stage, row.cancelled_at),
-            is_open=row.stage in OPEN_MAINTENANCE,
-            impact=None,
-            started_at=row.scheduled_for,
-            ended_at=row.scheduled_until,
-            next_update_by=None,
-            last_posted_at=row.posted_at or row.scheduled_for,
-            updates=_newest(row),
-            components=(),
-            post_mortem=Markup(),
-            stage=row.stage.value,
-            scheduled_for=row.scheduled_for,
-            scheduled_until=row.scheduled_until,
-            completed_at=row.completed_at,
-            is_cancelled=row.cancelled_at is not None,
-        )
-        for row in db.session.execute(query)
-    ]
+def _made(event: Event, name: str, make: Callable[[Event], Entry]) -> Entry:
+    entry: Entry | None = event.made.get(name)
+    if entry is None:
+        entry = event.made[name] = make(event)
+    return entry
 
 
-def _newest(row: Any) -> tuple[PublicUpdate, ...]:
-    if row.posted_at is None:
-        return ()
-    # Cleaned when the message was written.
-    message = getattr(row, "message", None)
-    label = LABELS[message if message in _SPOKEN else row.said]
-    return (PublicUpdate(row.said.value, label, Markup(row.body_html), row.posted_at),)  # noqa: S704
-
-
-def _from_incident(row: Any, updates: Sequence[Any], affected: Sequence[Any]) -> Entry:
+def _from_incident(event: Event) -> Entry:
+    row, updates = event.row, event.updates
     is_open = row.stage is not Stage.RESOLVED
     return Entry(
         kind="incident",
@@ -456,7 +352,9 @@ def _from_incident(row: Any, updates: Sequence[Any], affected: Sequence[Any]) ->
         next_update_by=row.next_update_by if is_open else None,
         last_posted_at=row.last_posted_at or row.started_at,
         updates=_updates(updates),
-        components=tuple(PublicComponent(each.id, each.name, each.description, each.state) for each in affected),
+        components=tuple(
+            PublicComponent(each.id, each.name, each.description, each.state) for each in event.components
+        ),
         # Few incidents have one, and Markdown is slow for a list of hundreds.
         post_mortem=Markup(prose.to_html(row.post_mortem)) if row.post_mortem else Markup(),  # noqa: S704  (cleaned by prose)
         changed_at=_latest(
@@ -466,28 +364,72 @@ def _from_incident(row: Any, updates: Sequence[Any], affected: Sequence[Any]) ->
     )
 
 
-def _from_maintenance(maintenance: Maintenance) -> Entry:
+def _brief_incident(event: Event) -> Entry:
+    row = event.row
+    return Entry(
+        kind="incident",
+        id=row.id,
+        title=row.title,
+        label=LABELS[row.stage],
+        is_open=row.stage is not Stage.RESOLVED,
+        impact=row.impact,
+        started_at=row.started_at,
+        ended_at=row.resolved_at,
+        next_update_by=None,
+        last_posted_at=row.last_posted_at,
+        updates=_newest(event),
+        components=(),
+        post_mortem=Markup(),
+        stage=row.stage.value,
+    )
+
+
+def _from_maintenance(event: Event) -> Entry:
+    row = event.row
     return Entry(
         kind="maintenance",
-        id=maintenance.id,
-        title=maintenance.title,
-        label=_stage_label(maintenance.stage, maintenance.cancelled_at),
-        is_open=maintenance.stage in OPEN_MAINTENANCE,
+        id=row.id,
+        title=row.title,
+        label=_stage_label(row.stage, row.cancelled_at),
+        is_open=row.stage in OPEN_MAINTENANCE,
         impact=None,
-        started_at=maintenance.scheduled_for,
-        ended_at=maintenance.scheduled_until,
+        started_at=row.scheduled_for,
+        ended_at=row.scheduled_until,
         next_update_by=None,
-        last_posted_at=maintenance.last_posted_at or maintenance.created_at,
-        updates=_updates(maintenance.updates),
-        components=tuple(_component(each.component) for each in maintenance.components),
+        last_posted_at=row.last_posted_at or row.created_at,
+        updates=_updates(event.updates),
+        components=tuple(
+            PublicComponent(each.id, each.name, each.description, each.state) for each in event.components
+        ),
         post_mortem=Markup(),
-        changed_at=_latest(maintenance.updated_at, maintenance.last_posted_at),
-        stage=maintenance.stage.value,
-        scheduled_for=maintenance.scheduled_for,
-        scheduled_until=maintenance.scheduled_until,
-        completed_at=maintenance.completed_at,
-        is_cancelled=maintenance.cancelled_at is not None,
+        changed_at=_latest(row.updated_at, row.last_posted_at),
+        stage=row.stage.value,
+        scheduled_for=row.scheduled_for,
+        scheduled_until=row.scheduled_until,
+        completed_at=row.completed_at,
+        is_cancelled=row.cancelled_at is not None,
     )
+
+
+def _brief_maintenance(event: Event) -> Entry:
+    last_posted_at = event.updates[0].posted_at if event.updates else event.row.scheduled_for
+    return replace(
+        _made(event, "entry", _from_maintenance),
+        last_posted_at=last_posted_at,
+        updates=_newest(event),
+        components=(),
+        changed_at=None,
+        made={},
+    )
+
+
+def _newest(event: Event) -> tuple[PublicUpdate, ...]:
+    """The newest update alone; that its stage is the same as before is no news there."""
+    if not event.updates:
+        return ()
+    newest = event.updates[0]
+    label = LABELS[newest.kind if newest.kind in _SPOKEN else newest.stage]
+    return (PublicUpdate(newest.stage.value, label, Markup(newest.body_html), newest.posted_at),)  # noqa: S704  (cleaned)
 
 
 def _latest(*instants: datetime | None) -> datetime | None:
@@ -503,7 +445,7 @@ _SPOKEN = (MaintenanceMessage.MOVED, MaintenanceMessage.REMINDER, MaintenanceMes
 
 
 def _update_label(update: Any, before: str | None) -> str:
-    if isinstance(update, MaintenanceUpdate) and update.kind in _SPOKEN:
+    if update.kind in _SPOKEN:
         return LABELS[update.kind]
     return "Update" if update.stage == before else LABELS[update.stage]
 

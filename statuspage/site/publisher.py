@@ -19,6 +19,7 @@ from statuspage.settings import Settings
 from statuspage.site import badge, calendar, contact, feeds, notices, page, snapshot, statuspage_v2, uptime
 from statuspage.site.page import Frame
 from statuspage.site.records import Records, load_records
+from statuspage.site.shelf import Shelf
 
 STATIC = TEMPLATES.parent / "static"
 PATIENCE_SECONDS = 2.0
@@ -41,17 +42,18 @@ class Site:
     frame: Frame
     now: datetime
     mail_from: str = ""
+    shelf: Shelf = field(default_factory=Shelf, compare=False)
     _feeds: dict[str, feeds.Feed | None] = field(default_factory=dict, compare=False)
 
     @cached_property
     def front(self) -> page.Front:
         """What front page and badge show, read once."""
-        return page.load_front(self.frame, self.now)
+        return page.load_front(self.frame, self.shelf, self.now)
 
     @cached_property
     def feed(self) -> feeds.Feed:
         """What the page's feeds of each format hold, read once."""
-        return feeds.Feed(self.frame, page.load_latest(feeds.ITEMS), _asset_path("css", "feed"))
+        return feeds.Feed(self.frame, page.load_latest(feeds.ITEMS, self.shelf), _asset_path("css", "feed"))
 
     def feed_of(self, component_id: str) -> feeds.Feed | None:
         """Return what a component's feeds hold, read once; None if it is not on the page."""
@@ -60,7 +62,11 @@ class Site:
             stylesheet = _asset_path("css", "feed")
             self._feeds[component_id] = (
                 feeds.Feed(
-                    self.frame, page.load_latest(feeds.COMPONENT_ITEMS, component_id), stylesheet, component_id, name
+                    self.frame,
+                    page.load_latest(feeds.COMPONENT_ITEMS, self.shelf, component_id),
+                    stylesheet,
+                    component_id,
+                    name,
                 )
                 if name is not None
                 else None
@@ -70,7 +76,7 @@ class Site:
     @cached_property
     def records(self) -> Records:
         """What every document for programs holds, read once."""
-        return load_records(self.frame.public_url, statuspage_v2.NEWEST)
+        return load_records(self.frame.public_url, statuspage_v2.NEWEST, self.shelf)
 
     @cached_property
     def months(self) -> list[date]:
@@ -79,7 +85,7 @@ class Site:
 
     def entries_of(self, month: date, most: int | None = None) -> tuple[page.Entry, ...]:
         """Return what began in a month, the newest first, and so many at most."""
-        return page.entries_between(self.frame.begin(month), self.frame.begin(next_month(month)), most)
+        return page.entries_between(self.frame.begin(month), self.frame.begin(next_month(month)), self.shelf, most)
 
 
 def refresh(settings: Settings, now: datetime) -> list[str]:
@@ -125,11 +131,18 @@ def layout_values(settings: Settings) -> dict[str, object]:
     return {"frame": frame, "stylesheet": _asset_path("css"), "script": _asset_path("js")}
 
 
+# Of this process; whoever publishes holds the folder's lock.
+_shelf = Shelf()
+
+
 def _site(settings: Settings, now: datetime) -> Site | None:
     # A transaction of an earlier query would hide what was committed since.
     db.session.rollback()
     frame = page.load_frame(settings.public_url)
-    return Site(frame, now, settings.mail_from) if frame is not None else None
+    if frame is None:
+        return None
+    _shelf.renew()
+    return Site(frame, now, settings.mail_from, _shelf)
 
 
 def _stale_paths(site: Site, current: snapshot.Current | None, settings: Settings) -> list[str] | None:
@@ -300,12 +313,12 @@ def _front(site: Site) -> bytes:
 
 
 def _entry(site: Site, entry_id: str) -> bytes | None:
-    entry = page.load_entry(entry_id)
+    entry = page.load_entry(entry_id, site.shelf)
     return _html("entry", site, entry=entry) if entry is not None else None
 
 
 def _component(site: Site, component_id: str) -> bytes | None:
-    found = page.load_component(component_id)
+    found = page.load_component(component_id, site.shelf)
     if found is None:
         return None
     past = uptime.load_one(site.frame, component_id, site.now)
@@ -349,7 +362,7 @@ def _json_feed(site: Site) -> bytes:
 
 
 def _calendar(site: Site) -> bytes:
-    return calendar.calendar(site.frame, page.load_windows(calendar.WINDOWS))
+    return calendar.calendar(site.frame, page.load_windows(calendar.WINDOWS, site.shelf))
 
 
 def _badge(site: Site) -> bytes:

@@ -132,9 +132,13 @@ def _clear(staging: Path) -> None:
 
 def _stage(staging: Path, number: int, content: bytes) -> str:
     name = f"{staging}/{number}"
-    with open(name, "wb", buffering=0) as handle:  # noqa: PTH123  (a third of the time, for a hundred files)
-        if handle.write(content) != len(content):
+    # Without Path and a file object: a third of the time, for a hundred files.
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        if os.write(descriptor, content) != len(content):
             raise OSError(f"{name} could not be written whole: the disk is full")
+    finally:
+        os.close(descriptor)
     return name
 
 

@@ -15,7 +15,8 @@ from statuspage.models.columns import ID_LENGTH
 from statuspage.rendering import json_text
 from statuspage.rules.vocabulary import MaintenanceStage, Stage
 from statuspage.shapes import UNDER_MAINTENANCE
-from statuspage.site.records import Event, Records
+from statuspage.site.records import Records
+from statuspage.site.shelf import Event
 
 # As many as Statuspage gives; those still open are always in the documents of their own.
 NEWEST = 50
@@ -114,6 +115,13 @@ def _told(events: Sequence[Event]) -> list[Event]:
 
 
 def _incident(records: Records, shown: Event) -> Document:
+    if "v2" not in shown.made:
+        shown.made["v2"] = _incident_itself(records, shown)
+    # Its components are said to be as they are now, however long ago it ended.
+    return {**shown.made["v2"], "components": _affected(records, shown)}
+
+
+def _incident_itself(records: Records, shown: Event) -> Document:
     frame, row = records.frame, shown.row
     updates = [shapes.incident_update(frame, each) for each in shown.updates]
     if row.post_mortem_published_at is not None:
@@ -131,7 +139,7 @@ def _incident(records: Records, shown: Event) -> Document:
         "started_at": frame.instant(row.started_at),
         "page_id": frame.page.id,
         "incident_updates": updates,
-        "components": _affected(records, shown),
+        "components": [],
         "reminder_intervals": None,
         "next_update_by": shapes.utc(row.next_update_by if row.stage is not Stage.RESOLVED else None),
     }
@@ -223,7 +231,7 @@ def _affected(records: Records, shown: Event) -> list[Document]:
 
 def _components_of(records: Records, shown: Event) -> list[Component]:
     places = {group.id: group.position for group in records.groups}
-    named = [records.components[each] for each in shown.component_ids]
+    named = [records.components[each.id] for each in shown.components]
     return sorted(named, key=lambda each: (each.position, places.get(each.group_id or "", 0)))
 
 

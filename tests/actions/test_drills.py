@@ -34,6 +34,7 @@ from statuspage.rules.vocabulary import (
 )
 from statuspage.settings import Settings
 from statuspage.site import page, publisher, snapshot
+from statuspage.site.shelf import Shelf
 from tests import builders
 
 OUTAGE = "database-outage"
@@ -292,12 +293,12 @@ def test_a_drill_is_on_no_page_and_in_no_feed_even_when_all_is_written_anew(
 def test_the_readers_read_model_knows_no_drill(writer: str, sign_in: str, now: datetime) -> None:
     incident_id = drills.start_drill(OUTAGE, None, {}, writer, now)
     builders.post(MessageKind.ACKNOWLEDGE, incident_id, {sign_in: ComponentState.OUTAGE}, writer, now)
-    assert page.load_entry(incident_id) is None
+    assert page.load_entry(incident_id, Shelf()) is None
     assert page.load_entry_ids() == []
-    assert page.load_latest(50) == ()
-    assert page.entries_between(now - timedelta(days=1), now + timedelta(days=1)) == ()
+    assert page.load_latest(50, Shelf()) == ()
+    assert page.entries_between(now - timedelta(days=1), now + timedelta(days=1), Shelf()) == ()
     assert page.load_broken_promises(now, now + timedelta(days=1)) == []
-    found = page.load_component(sign_in)
+    found = page.load_component(sign_in, Shelf())
     assert found is not None
     assert found[1] == ()
 

@@ -27,6 +27,7 @@ from statuspage.rules.vocabulary import (
     SubscriptionKind,
 )
 from statuspage.site import page
+from statuspage.site.shelf import Shelf
 from tests import builders
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -220,7 +221,7 @@ def test_a_cancelled_window_stays_visible_and_everybody_told_hears_of_it(sign_in
     window_id = builders.window(now, (sign_in,))
     do(maintenances.cancel, window_id, by, now, Message("", tell=False))
     assert len(told()) == 2
-    entry = page.load_entry(window_id)
+    entry = page.load_entry(window_id, Shelf())
     assert entry is not None
     assert (entry.label, entry.is_cancelled, entry.stage, entry.is_open) == ("Cancelled", True, "completed", False)
     assert entry.updates[0].label == "Cancelled"
@@ -285,14 +286,14 @@ def test_a_window_never_touches_a_state_and_never_hides_one(sign_in: str, by: st
     shown = []
     for hours in range(6):
         tick(now + hours * HOUR)
-        found = page.load_component(sign_in)
+        found = page.load_component(sign_in, Shelf())
         assert found is not None
         shown.append(found[0].in_maintenance)
     assert shown == [False, True, True, True, False, False]
     builders.window(now + 6 * HOUR, (sign_in,), scheduled_for=now + 6 * HOUR)
     tick(now + 6 * HOUR)
     builders.acknowledged(by, {sign_in: ComponentState.OUTAGE}, now + 6 * HOUR)
-    found = page.load_component(sign_in)
+    found = page.load_component(sign_in, Shelf())
     assert found is not None
     assert (found[0].state, found[0].in_maintenance) == (ComponentState.OUTAGE, False)
     tick(now + 9 * HOUR)
