@@ -1,8 +1,10 @@
 """From posting an update to its bytes being served by every process: two web servers, a reader hammering both.
 
-Prints the median and the worst beside the limit of 1 s. Every page that is read meanwhile must be
-one that was published, whole. ``python -m benchmarks.visible [1000]`` makes so many publications; exit
-status 1 above the limit or after a torn page.
+Prints the median, the 95th percentile and the worst. Every publication has to be there within 1 s,
+typically within 200 ms: the limits are for the 95th percentile and the median, since the worst is that of
+whatever else the machine did. Every page that is read meanwhile must be one that was published, whole.
+``python -m benchmarks.visible [1000]`` makes so many publications; exit status 1 above a limit or after a
+torn page.
 """
 
 import contextlib
@@ -27,7 +29,7 @@ from statuspage.settings import Settings, load
 from statuspage.site import publisher
 from tests.servers import free_port
 
-ROUNDS, LIMIT_MS = 40, 1_000.0
+ROUNDS, TYPICAL_MS, LIMIT_MS = 40, 200.0, 1_000.0
 # As many as a long incident has; then comes the next.
 UPDATES = 20
 
@@ -96,12 +98,13 @@ def measure(settings: Settings, rounds: int) -> int:
             hammer.ended.set()
             hammer.join()
     torn = set().union(*(hammer.seen for hammer in hammers)) - published
-    print(
-        f"posted to served by both: {statistics.median(taken):.0f} ms median of {rounds}, "
-        f"worst {max(taken):.0f} ms   limit {LIMIT_MS:.0f} ms"
-    )
+    median, high = statistics.median(taken), statistics.quantiles(taken, n=20)[-1]
+    print(f"posted to served by both, {rounds} publications:")
+    print(f"  median          {median:6.0f} ms   limit {TYPICAL_MS:.0f} ms")
+    print(f"  95th percentile {high:6.0f} ms   limit {LIMIT_MS:.0f} ms")
+    print(f"  worst           {max(taken):6.0f} ms")
     print(f"pages read meanwhile: {sum(hammer.count for hammer in hammers):,}, of them torn or mixed: {len(torn)}")
-    return 0 if statistics.median(taken) < LIMIT_MS and not torn else 1
+    return 0 if median < TYPICAL_MS and high < LIMIT_MS and not torn else 1
 
 
 def main() -> int:

@@ -4,7 +4,7 @@ import logging
 import os
 from pathlib import Path
 
-from flask import Flask, Response, current_app, render_template, request
+from flask import Flask, Response, current_app, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
@@ -233,4 +233,5 @@ def _error_page(code: int, sentence: str = "") -> tuple[str | Response, int]:
     if api.is_for_programs(request.path):
         return api.refuse(code), code
     title, remedy = TITLES.get(code, TITLES[400] if code < 500 else TITLES[500])
-    return render_template("error.html", title=title, sentence=sentence or remedy), code
+    # By itself, without what pages are told of who is signed in: that asks the database, which may be what failed.
+    return current_app.jinja_env.get_template("error.html").render(title=title, sentence=sentence or remedy), code

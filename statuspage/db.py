@@ -99,9 +99,19 @@ def engine_options(database_url: str) -> dict[str, Any]:
         "max_overflow": 8,
         "pool_timeout": 5,
         "pool_recycle": 1800,
-        # A database that does not answer must not hold a request for minutes.
-        "connect_args": {"connect_timeout": 5, "options": "-c timezone=UTC"},
+        "connect_args": {"options": "-c timezone=UTC"},
     }
+
+
+@event.listens_for(Engine, "do_connect")
+def _connect(dialect: Dialect, _record: Any, arguments: Sequence[Any], named: dict[str, Any]) -> Any:
+    """Connect to PostgreSQL so that a server that does not answer holds nobody for minutes."""
+    if dialect.name != "postgresql":
+        return None
+    # Only this kind of database needs its driver.
+    from statuspage import driver
+
+    return driver.Connection.connect(*arguments, **{"connect_timeout": driver.CONNECT_SECONDS, **named})
 
 
 @event.listens_for(Engine, "connect")

@@ -77,9 +77,9 @@ def last_sign(settings: Settings) -> str | None:
             found.close()
     else:
         # Only this kind of database needs its driver.
-        import psycopg
+        from statuspage import driver
 
         url = settings.database_url.replace("postgresql+psycopg:", "postgresql:", 1)
-        with psycopg.connect(url, connect_timeout=CONNECT_SECONDS) as connection:
+        with driver.Connection.connect(url, connect_timeout=driver.CONNECT_SECONDS) as connection:
             row = connection.execute(_SIGN).fetchone()
     return str(row[0]) if row and row[0] is not None else None

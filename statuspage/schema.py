@@ -1,9 +1,9 @@
 """Bring the database to the present schema, and tell where it stands."""
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -14,29 +14,32 @@ from sqlalchemy import Connection, Engine
 from statuspage.db import make_file, one_at_a_time
 
 _MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
+# An index over a million rows takes minutes.
+MIGRATION_SECONDS = 3600.0
 
 
 def migrate(engine: Engine) -> None:
     """Make the database if there is none, and apply every migration that is missing, in one transaction."""
     config = _config()
     make_file(engine)
-    with one_at_a_time(engine), engine.connect() as connection, _tables_may_be_remade(connection):
+    with one_at_a_time(engine), engine.connect() as connection, _migrating(connection):
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
 
 @contextlib.contextmanager
-def _tables_may_be_remade(connection: Connection) -> Iterator[None]:
+def _migrating(connection: Connection) -> Iterator[None]:
     """Let SQLite drop a table that others refer to, since it can't change one; they are checked in env.py.
 
-    It takes the word outside of a transaction only. The connection is closed
-    for good afterwards, so that none without the checks goes back to the pool.
+    It takes the word outside of a transaction only. PostgreSQL is given its
+    time. The connection is closed for good afterwards, so that none like it
+    goes back to the pool.
     """
-    raw = connection.connection.dbapi_connection
-    if not isinstance(raw, sqlite3.Connection):
-        yield
-        return
-    raw.execute("PRAGMA foreign_keys=OFF")
+    raw: Any = connection.connection.dbapi_connection
+    if connection.dialect.name == "postgresql":
+        raw.patience = MIGRATION_SECONDS
+    else:
+        raw.execute("PRAGMA foreign_keys=OFF")
     try:
         yield
     finally:

@@ -26,6 +26,8 @@ def child(settings: Settings) -> Child:
     command += ["--backlog", "2048", "--no-ws", "--http", "1"]
     # Who sends a byte a minute holds a connection, not a thread; this ends it.
     command += ["--http1-header-read-timeout", "10000"]
+    # What a request may say before its body: by itself the server would keep 400 kB for anybody.
+    command += ["--http1-buffer-size", "65536"]
     # Its warnings are advice about the number of threads; a worker that dies is an error.
     command += ["--log-level", "error"]
     # Without the first a killed worker ends the service; with the second a stuck one does not hold up a stop.

@@ -84,6 +84,15 @@ class Message:
     """Whether subscribers get it; whoever was told of the window hears in any case that it is called off."""
 
 
+@dataclass(frozen=True)
+class SeriesEnd:
+    """What becomes of the windows that a series has in the calendar when it ends."""
+
+    keeps_windows: bool = False
+    body: str = ""
+    """Why those that are called off are; empty for the usual words."""
+
+
 def schedule(plan: Plan, nonce: str, by: str | None, now: datetime) -> str:
     """Plan a window, and a series of them if it comes again. Return the window's id.
 
@@ -330,15 +339,19 @@ def cancel(maintenance_id: str, message: Message, version: int, nonce: str, by: 
     """
 
     def act(session: Session, maintenance: Maintenance) -> str:
-        body = message.body
-        if not body.strip() and maintenance.stage is not MaintenanceStage.SCHEDULED:
-            body = rules.ENDED_EARLY
-        maintenance.stage = MaintenanceStage.COMPLETED
-        maintenance.completed_at = maintenance.cancelled_at = now
-        tell = rules.must_tell(message.tell, was_told(maintenance))
-        return say(session, maintenance, MaintenanceMessage.CANCELLED, body, tell, by, now)
+        return _call_off(session, maintenance, message, by, now)
 
     return _once(maintenance_id, repr(("cancel", message)), version, nonce, act, by, now)
+
+
+def _call_off(session: Session, maintenance: Maintenance, message: Message, by: str | None, now: datetime) -> str:
+    body = message.body
+    if not body.strip() and maintenance.stage is not MaintenanceStage.SCHEDULED:
+        body = rules.ENDED_EARLY
+    maintenance.stage = MaintenanceStage.COMPLETED
+    maintenance.completed_at = maintenance.cancelled_at = now
+    tell = rules.must_tell(message.tell, was_told(maintenance))
+    return say(session, maintenance, MaintenanceMessage.CANCELLED, body, tell, by, now)
 
 
 def change(maintenance_id: str, wanted: Change, version: int, nonce: str, by: str | None, now: datetime) -> None:
@@ -430,17 +443,37 @@ def _change_times(session: Session, maintenance: Maintenance, wanted: Change, by
     say(session, maintenance, MaintenanceMessage.MOVED, said, tell, by, now)
 
 
-def end_series(series_id: str, by: str | None, now: datetime) -> None:
-    """Plan no further windows of a series; those in the calendar stay. Raises NotFound, Conflict if it ended before."""
+def end_series(series_id: str, end: SeriesEnd, nonce: str, by: str | None, now: datetime) -> None:
+    """Plan no further windows of a series, and call off those that have not begun, unless they are to be kept.
+
+    Whoever was told of a window is told that it is called off. Raises
+    NotFound, RuleBroken, Conflict if the series ended before.
+    """
     with transaction(now) as session:
         take_page(session)
+        if claim_form(session, nonce, series_id, repr((series_id, end)), by, now) is not None:
+            return
         series = session.get(MaintenanceSeries, series_id, populate_existing=True)
         if series is None:
             raise NotFound("series")
         if series.ended_at is not None:
             raise Conflict("This series was ended already.")
         series.ended_at, series.plan_at = now, None
-        audit(session, by, "end_series", "maintenance_series", series_id, now, title=series.title)
+        ends = [] if end.keeps_windows else planned_windows(session, series_id)
+        for window in ends:
+            window.version, window.next_step_at = window.version + 1, None
+            _call_off(session, window, Message(end.body, tell=False), by, now)
+            audit(session, by, "change", "maintenance", window.id, now, did="called off with its series")
+        audit(session, by, "end_series", "maintenance_series", series_id, now, title=series.title, called_off=len(ends))
+
+
+def planned_windows(session: Session, series_id: str) -> Sequence[Maintenance]:
+    """Return the windows of a series that have not begun, the soonest first."""
+    planned = select(Maintenance).where(
+        Maintenance.series_id == series_id, Maintenance.stage == MaintenanceStage.SCHEDULED
+    )
+    soonest = planned.order_by(Maintenance.scheduled_for).execution_options(populate_existing=True)
+    return session.scalars(soonest).all()
 
 
 def _once(

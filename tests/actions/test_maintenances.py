@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from statuspage.actions import components, maintenance_clock, maintenances
 from statuspage.actions.audiences import audience, maintenance_reach
-from statuspage.actions.maintenances import Change, Message
+from statuspage.actions.maintenances import Change, Message, SeriesEnd
 from statuspage.db import db, transaction
 from statuspage.delivery import announcements
 from statuspage.models import Announcement, Component, Delivery, Maintenance, MaintenanceSeries
@@ -333,14 +333,65 @@ def test_a_moved_window_of_a_series_is_not_planned_a_second_time(sign_in: str, b
     assert len(starts) >= 3
 
 
-def test_an_ended_series_plans_nothing_more(sign_in: str, by: str, now: datetime) -> None:
-    builders.window(now, (sign_in,), rule="FREQ=WEEKLY")
+def end_series(by: str, now: datetime, nonce: str = "", **end: Any) -> None:
     series_id = db.session.scalars(select(MaintenanceSeries.id)).one()
-    maintenances.end_series(series_id, by, now)
-    with pytest.raises(Conflict):
-        maintenances.end_series(series_id, by, now)
+    maintenances.end_series(series_id, SeriesEnd(**end), nonce or builders.nonce(), by, now)
+
+
+def test_a_series_ends_with_its_planned_windows_and_whoever_was_told_of_one_is_told(
+    sign_in: str, by: str, now: datetime
+) -> None:
+    builders.subscribed(now)
+    builders.window(now, (sign_in,), rule="FREQ=WEEKLY", remind_minutes=None)
+    single = builders.window(now, (sign_in,))
+    before = len(told())
+    end_series(by, now, body="The new cluster needs none of this.")
+    first, second = windows_of_series()
+    assert said(first.id) == [("scheduled", True), ("cancelled", True)]
+    # Nobody had heard of it yet: it stays on the page, and no mail goes out.
+    assert said(second.id) == [("scheduled", False), ("cancelled", False)]
+    assert [(each.stage, each.cancelled_at, each.version) for each in (first, second)] == [
+        (MaintenanceStage.COMPLETED, now, 2)
+    ] * 2
+    assert {each.updates[0].body for each in (first, second)} == {"The new cluster needs none of this."}
+    assert len(told()) == before + 1
+    assert get(single).stage is MaintenanceStage.SCHEDULED
     tick(now + 90 * DAY)
     assert len(windows_of_series()) == 2
+
+
+def test_a_series_ends_and_keeps_its_planned_windows(sign_in: str, by: str, now: datetime) -> None:
+    builders.window(now, (sign_in,), rule="FREQ=WEEKLY")
+    end_series(by, now, keeps_windows=True)
+    for days in range(90):
+        tick(now + days * DAY)
+    assert [said(each.id)[-1] for each in windows_of_series()] == [("finished", True)] * 2
+
+
+def test_a_window_that_runs_outlives_its_series(sign_in: str, by: str, now: datetime) -> None:
+    builders.window(now, (sign_in,), rule="FREQ=WEEKLY")
+    tick(now + DAY + HOUR)
+    end_series(by, now + DAY + HOUR)
+    stages = [each.stage for each in windows_of_series()]
+    assert stages == [MaintenanceStage.IN_PROGRESS, *[MaintenanceStage.COMPLETED] * (len(stages) - 1)]
+    assert len(stages) > 1
+
+
+def test_a_series_ends_once_and_a_form_posted_twice_counts_once(sign_in: str, by: str, now: datetime) -> None:
+    builders.window(now, (sign_in,), rule="FREQ=WEEKLY")
+    end_series(by, now, "the form")
+    end_series(by, now, "the form")
+    with pytest.raises(Conflict, match="ended already"):
+        end_series(by, now)
+    assert [len(said(each.id)) for each in windows_of_series()] == [2, 2]
+
+
+def test_a_reason_that_is_too_long_ends_nothing(sign_in: str, by: str, now: datetime) -> None:
+    builders.window(now, (sign_in,), rule="FREQ=WEEKLY")
+    with pytest.raises(RuleBroken):
+        end_series(by, now, body="x" * 30_000)
+    assert db.session.scalars(select(MaintenanceSeries.ended_at)).one() is None
+    assert [each.stage for each in windows_of_series()] == [MaintenanceStage.SCHEDULED] * 2
 
 
 def test_a_series_whose_worker_slept_goes_on_with_what_is_to_come(sign_in: str, now: datetime) -> None:

@@ -187,3 +187,38 @@ def test_a_change_that_can_not_be_taken_changes_nothing(
     refused = patch(writer, made, 422, **changes)
     assert field in refused["errors"], refused
     assert counts() == before
+
+
+@pytest.mark.parametrize(("wish", "stage"), [({}, "completed"), ({"keep_windows": True}, "scheduled")])
+def test_a_series_is_ended_with_its_windows_or_without(
+    wish: dict[str, Any], stage: str, writer: Program, plan: dict[str, Any]
+) -> None:
+    made = declared(writer, plan | {"recurrence": "FREQ=WEEKLY"})
+    ended = patch(writer, made, end_series=True, body="No longer needed.", **wish)
+    windows = writer.get("/incidents")
+    assert [each["status"] for each in windows] == [stage] * 2
+    assert ended["status"] == stage
+    assert (ended["incident_updates"][0]["body"] == "No longer needed.") == (stage == "completed")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"end_series": False}, "end_series"),
+        ({"end_series": "perhaps"}, "end_series"),
+        ({"end_series": True, "status": "in_progress"}, "status"),
+        ({"end_series": True, "scheduled_for": "2030-01-01T00:00:00Z"}, "scheduled_for"),
+        ({"end_series": True, "keep_windows": "some"}, "keep_windows"),
+    ],
+)
+def test_an_end_of_a_series_that_is_not_clear_is_refused(
+    body: dict[str, Any], field: str, writer: Program, plan: dict[str, Any]
+) -> None:
+    made = declared(writer, plan | {"recurrence": "FREQ=WEEKLY"})
+    assert list(patch(writer, made, 422, **body)["errors"]) == [field]
+    assert [each["status"] for each in writer.get("/incidents")] == ["scheduled"] * 2
+
+
+def test_a_window_of_no_series_ends_none(writer: Program, plan: dict[str, Any]) -> None:
+    made = declared(writer, plan)
+    assert list(patch(writer, made, 422, end_series=True)["errors"]) == ["end_series"]

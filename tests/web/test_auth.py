@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from flask import Flask
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
 from statuspage import clock
 from statuspage.actions import people
@@ -202,3 +203,18 @@ def test_a_crowd_from_one_place_locks_nobody_out_elsewhere(app: Flask, started: 
     codes = {crowd.post_as_is("/login", fields).status_code for _ in range(220)}
     assert codes == {422, 429}
     assert ada.sign_in("ada@example.com").status_code == 303
+
+
+def test_who_is_signed_in_is_told_plainly_that_the_database_does_not_answer(
+    arrive: Arrive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = arrive(AccountRole.COMMS)
+
+    def fail(*_: object) -> None:
+        raise OperationalError("SELECT", {}, Exception("no answer"))
+
+    # As when it stands still: whatever the page asks for then, fails as well.
+    monkeypatch.setattr(people, "find_session", fail)
+    answer = visitor.get("/console/")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
+    assert "The database does not answer" in answer.get_data(as_text=True)

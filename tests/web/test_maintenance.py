@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
@@ -11,12 +12,14 @@ from statuspage import clock
 from statuspage.actions.components import edit_page
 from statuspage.db import db
 from statuspage.models import Maintenance, MaintenanceSeries
+from statuspage.rules import maintenance as rules
 from statuspage.rules.vocabulary import AccountRole
 from tests import builders
 from tests.pagechecks import check_page, text_of
 from tests.web.conftest import Visitor
 
 Arrive = Callable[[AccountRole], Visitor]
+BERLIN = ZoneInfo("Europe/Berlin")
 LIST, NEW = "/console/maintenance/", "/console/maintenance/new"
 
 
@@ -186,13 +189,46 @@ def test_a_cancelled_window_says_so(comms: Visitor, sign_in: str) -> None:
     assert "Start now" not in page
 
 
-def test_a_series_is_ended(comms: Visitor, sign_in: str) -> None:
-    window_id = planned(comms, sign_in, repeat="weekly")
-    assert len(windows()) == 2
-    place = f"{LIST}{window_id}/end-series"
-    assert comms.post(place, {}, on=f"{LIST}{window_id}").status_code == 303
-    assert comms.post(place, {}, on=f"{LIST}{window_id}").status_code == 409
+@pytest.mark.parametrize(
+    ("choice", "stage", "words"),
+    [
+        ("cancel", "completed", "its windows in the calendar are called off"),
+        ("keep", "scheduled", "Windows in the calendar stay"),
+    ],
+)
+def test_a_series_is_ended(choice: str, stage: str, words: str, comms: Visitor, sign_in: str) -> None:
+    page = f"{LIST}{planned(comms, sign_in, repeat='weekly')}"
+    shown = text_of(check_page(comms.get(page).text))
+    assert all(rules.window_in_words(each.scheduled_for, each.scheduled_until, BERLIN) in shown for each in windows())
+    answer = comms.post(f"{page}/end-series", {"windows": choice, "why": "No longer needed."}, on=page)
+    assert answer.status_code == 303
+    assert words in text_of(check_page(comms.get(answer.headers["Location"]).text))
+    assert [each.stage.value for each in windows()] == [stage] * 2
     assert db.session.scalars(select(MaintenanceSeries.ended_at)).one() is not None
+    assert "End the series" not in comms.get(page).text
+    assert comms.post(f"{page}/end-series", {"windows": choice}, on=NEW).status_code == 409
+
+
+def test_a_series_is_not_ended_without_a_choice_nor_by_a_stale_form(comms: Visitor, sign_in: str) -> None:
+    page = f"{LIST}{planned(comms, sign_in, repeat='weekly')}"
+    refused = comms.post(f"{page}/end-series", {"windows": "", "why": "Kept words"}, on=page)
+    too_long = comms.post(f"{page}/end-series", {"windows": "cancel", "why": "x" * 30_000}, on=page)
+    for answer, field in ((refused, "windows"), (too_long, "why")):
+        assert answer.status_code == 422
+        check_page(answer.text)
+        assert f'id="error-{field}"' in answer.text
+    assert "Kept words" in refused.text
+    forged = {"windows": "keep", "why": "Kept words", "form_token": "x"}
+    stale = comms.post(f"{page}/end-series", forged, on=page)
+    assert stale.status_code == 403
+    assert "Kept words" in stale.text
+    assert db.session.scalars(select(MaintenanceSeries.ended_at)).one() is None
+
+
+def test_a_window_of_no_series_has_none_to_end(comms: Visitor, sign_in: str) -> None:
+    page = f"{LIST}{planned(comms, sign_in)}"
+    assert "End the series" not in comms.get(page).text
+    assert comms.post(f"{page}/end-series", {"windows": "keep"}, on=page).status_code == 404
 
 
 def test_overlapping_windows_are_pointed_out(comms: Visitor, sign_in: str) -> None:

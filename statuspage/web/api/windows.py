@@ -10,7 +10,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import selectinload
 
 from statuspage.actions import maintenances
-from statuspage.actions.maintenances import Change, Message, Plan
+from statuspage.actions.maintenances import Change, Message, Plan, SeriesEnd
 from statuspage.db import db
 from statuspage.models import Component, FormSubmission, Maintenance
 from statuspage.rules import maintenance as rules
@@ -22,6 +22,7 @@ from statuspage.web.api.routes import answer
 from statuspage.web.publishing import publish_at_once
 
 PLANNING, CHANGING, TELLING = "maintenance", "maintenance_change", "maintenance_message"
+ENDING = "maintenance_series"
 NOTHING_SAID = "We will carry out planned maintenance during this time."
 _OPTIONS = (selectinload(Maintenance.updates), selectinload(Maintenance.components), selectinload(Maintenance.series))
 
@@ -150,6 +151,8 @@ def edit(page_id: str, maintenance_id: str, now: datetime) -> ResponseReturnValu
     """Change, move, extend, start, finish or call off a window."""
     find_frame(page_id)
     fields = bodies.read("incident")
+    if fields.has("end_series"):
+        return _end_series(page_id, maintenance_id, fields, now)
     nonces = {step: keys.nonce(step, maintenance_id, repr(request.get_data())) for step in (CHANGING, TELLING)}
     if not any(keys.may_be_a_retry() and db.session.get(FormSubmission, each) for each in nonces.values()):
         window = find(maintenance_id)
@@ -157,6 +160,23 @@ def edit(page_id: str, maintenance_id: str, now: datetime) -> ResponseReturnValu
             raise NotFound("maintenance")
         _carry_out(window, _changes(fields, window, now), nonces, now)
         publish_at_once(now)
+    return answer(shown(page_id, maintenance_id))
+
+
+def _end_series(page_id: str, maintenance_id: str, fields: Fields, now: datetime) -> ResponseReturnValue:
+    """End the series a window belongs to: a request of its own, since it is about other windows too."""
+    window = find(maintenance_id)
+    if window is None:
+        raise NotFound("maintenance")
+    if fields.flag("end_series") is False or window.series_id is None:
+        fields.refuse("end_series", "Only true, and only of a window that belongs to a series.")
+    end = SeriesEnd(fields.flag("keep_windows") or False, _body(fields))
+    for name in ("name", "status", "cancel", "scheduled_for", "scheduled_until", "components", "component_ids"):
+        if fields.has(name):
+            fields.refuse(name, "Ending a series changes nothing else of a window: please send this by itself.")
+    fields.done()
+    maintenances.end_series(str(window.series_id), end, keys.nonce(ENDING, maintenance_id), None, now)
+    publish_at_once(now)
     return answer(shown(page_id, maintenance_id))
 
 

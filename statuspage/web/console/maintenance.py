@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -15,7 +16,7 @@ from sqlalchemy.orm import selectinload
 from statuspage import clock
 from statuspage.actions import maintenances
 from statuspage.actions.audiences import maintenance_reach
-from statuspage.actions.maintenances import Change, Message, Plan
+from statuspage.actions.maintenances import Change, Message, Plan, SeriesEnd
 from statuspage.db import db
 from statuspage.models import Maintenance
 from statuspage.rules import maintenance as rules
@@ -46,6 +47,15 @@ REPEATS = (
     ("monthly", "Every month, on the same weekday (such as the second Saturday)"),
     ("custom", "By a rule of your own"),
 )
+
+
+class SeriesWindows(StrEnum):
+    """What becomes of the windows in the calendar when their series ends."""
+
+    CANCEL = "cancel"
+    KEEP = "keep"
+
+
 LABELS = {
     "title": "Title",
     "body": "What it is about",
@@ -56,6 +66,8 @@ LABELS = {
     "repeat": "Repeat",
     "rule": "Rule",
     "stage": "Stage",
+    "windows": "Windows in the calendar",
+    "why": "Why",
 }
 DEFAULTS = {"notifies": "yes", "starts_itself": "yes", "finishes_itself": "yes", "remind_minutes": "60", "repeat": ""}
 _PAGE = "maintenance.show"
@@ -207,18 +219,37 @@ _ACTIONS: dict[str, _Act] = {
 }
 
 
+def end_series_again(maintenance_id: str) -> ResponseReturnValue:
+    """Show the posted form again, because its token was not taken."""
+    return _show(_get(maintenance_id), typed(), {"": STALE}), 403
+
+
 @blueprint.post("/<maintenance_id>/end-series")
 @access.needs(AccountRole.COMMS)
 def end_series(maintenance_id: str) -> ResponseReturnValue:
-    """Plan no further windows of a window's series."""
-    window = _get(maintenance_id)
+    """Plan no further windows of a window's series; call off or keep those in the calendar."""
+    window, now = _get(maintenance_id), clock.now()
     if window.series_id is None:
         raise NotFound("series")
     try:
-        maintenances.end_series(window.series_id, current_user.id, clock.now())
+        wanted = choose(
+            SeriesWindows, request.form.get("windows", ""), "windows", "Please choose what becomes of them."
+        )
+        end = SeriesEnd(wanted is SeriesWindows.KEEP, request.form.get("why", ""))
+        maintenances.end_series(window.series_id, end, posted_nonce(), current_user.id, now)
+    except StaleForm:
+        return end_series_again(maintenance_id)
+    except RuleBroken as broken:
+        # The page has another field of that name.
+        errors = {"why" if name == "body" else name: sentence for name, sentence in broken.errors.items()}
+        return _show(_get(maintenance_id), typed(), errors), 422
     except Conflict as conflict:
-        return _show(_get(maintenance_id), {}, {"": str(conflict)}), 409
-    return redirect(url_for(_PAGE, maintenance_id=maintenance_id, done="ended"), 303)
+        return _show(_get(maintenance_id), typed(), {"": str(conflict)}), 409
+    publish_at_once(now)
+    return redirect(url_for(_PAGE, maintenance_id=maintenance_id, done=f"ended_{wanted.value}"), 303)
+
+
+end_series.keep_typed = end_series_again  # type: ignore[attr-defined]
 
 
 def _get(maintenance_id: str) -> Maintenance:
@@ -430,6 +461,7 @@ def _show(window: Maintenance, values: dict[str, str], errors: dict[str, str]) -
         reach=_reach(components, window.id) if is_open else "",
         was_told=maintenances.was_told(window),
         overlaps=_overlaps(window.scheduled_for, window.scheduled_until, components, window.id) if is_open else (),
+        planned=[_in_words()(each) for each in maintenances.planned_windows(db.session(), series.id)] if series else (),
         repeats=recurrence.in_words(recurrence.parse(series.rule)) if series else "",
         stages=[each for each in rules.OPEN if rules.may_turn(window.stage, each)],
         is_open=is_open,
