@@ -13,16 +13,19 @@ import html
 import json
 import random
 import re
-import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
-from statuspage.rules.wording import OwnWords, findings
+from statuspage.rules.wording import Finding, OwnWords, findings
 from statuspage.rules.wording_sentences import sentences
 
 ATOM = "{http://www.w3.org/2005/Atom}"
+SHOWN = 60
 TEXTS = ("body", "message", "postmortem_body")
+
+Judged = dict[str, tuple[Finding, ...]]
 
 
 def main() -> None:
@@ -33,46 +36,57 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
 
+    texts, names = _read(asked.folder)
+    judged = _judge(texts, OwnWords(allowed=tuple(sorted(names))))
+    _print_figures(judged, len(texts))
+    if asked.sample:
+        _print_sample(judged, asked.sample, random.Random(asked.seed))
+
+
+def _read(folder: Path) -> tuple[set[str], set[str]]:
+    """Return the different texts in a folder, and the names of components."""
     texts, names = set[str](), set[str]()
-    for path in sorted(each for each in asked.folder.rglob("*") if each.is_file()):
+    for path in sorted(folder.rglob("*")):
         if path.suffix == ".json":
             document = json.loads(path.read_text())
             texts |= set(_texts(document))
             names |= set(_components(document))
         elif path.suffix == ".atom":
             texts |= set(_entries(path))
-    own = OwnWords(allowed=tuple(sorted(names)))
+    return texts, names
 
-    marked: list[tuple[str, list[str]]] = []
-    unmarked: list[str] = []
-    categories, words = Counter[str](), Counter[str]()
+
+def _judge(texts: set[str], own: OwnWords) -> Judged:
+    """Return every different sentence with what is marked in it."""
+    judged: Judged = {}
     for text in sorted(texts):
         found = findings(text, own)
         for begin, end in sentences(text):
-            here = [each for each in found if begin <= each.start < end]
             sentence = " ".join(text[begin:end].split())
-            if here:
-                marked.append((sentence, [f"{each.shown} [{each.category.value}]" for each in here]))
-            else:
-                unmarked.append(sentence)
-            categories.update(each.category.value for each in here)
-            words.update(f"{each.shown.lower()} [{each.category.value}]" for each in here if each.end < end or each.start > begin)
+            judged.setdefault(sentence, tuple(each for each in found if begin <= each.start < end))
+    return judged
 
-    count = len(marked) + len(unmarked)
-    print(f"{len(texts)} texts, {count} sentences, {len(marked)} marked ({len(marked) / max(count, 1):.1%})")
-    for name, times in categories.most_common():
-        print(f"{times:6}  {name}")
+
+def _print_figures(judged: Judged, texts: int) -> None:
+    found = [each for marks in judged.values() for each in marks]
+    marked = sum(1 for marks in judged.values() if marks)
+    print(f"{texts} texts, {len(judged)} different sentences, {marked} marked ({marked / max(len(judged), 1):.1%})")
+    for category, times in Counter(each.category.value for each in found).most_common():
+        print(f"{times:6}  {category}")
     print("\nMarked most:")
-    for name, times in words.most_common(60):
-        print(f"{times:6}  {name}")
-    if asked.sample:
-        chance = random.Random(asked.seed)
-        print("\nMarked:")
-        for sentence, why in chance.sample(marked, min(asked.sample, len(marked))):
-            print(f"- {sentence}\n      {'; '.join(why)}")
-        print("\nNot marked:")
-        for sentence in chance.sample(unmarked, min(asked.sample, len(unmarked))):
+    for words, times in Counter(f"{each.shown.lower()} [{each.category.value}]" for each in found).most_common(SHOWN):
+        print(f"{times:6}  {words}")
+
+
+def _print_sample(judged: Judged, size: int, chance: random.Random) -> None:
+    """Print as many marked as unmarked sentences, to be judged by hand."""
+    for title, wanted in (("Marked", True), ("Not marked", False)):
+        chosen = [sentence for sentence, marks in judged.items() if bool(marks) is wanted]
+        print(f"\n{title}:")
+        for sentence in chance.sample(chosen, min(size, len(chosen))):
             print(f"- {sentence}")
+            for each in judged[sentence]:
+                print(f"      {each.shown} [{each.category.value}]: {each.plain}")
 
 
 def _texts(document: object) -> Iterator[str]:
@@ -103,7 +117,7 @@ def _components(document: object) -> Iterator[str]:
 
 def _entries(path: Path) -> Iterator[str]:
     """Yield each update in a feed: Statuspage puts them into paragraphs behind their time and stage."""
-    for content in ElementTree.parse(path).iter(f"{ATOM}content"):
+    for content in ET.parse(path).iter(f"{ATOM}content"):
         for paragraph in re.split(r"</p>\s*<p><small>", content.text or ""):
             said = paragraph.partition("</strong> - ")[2]
             if said:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from statuspage.rules.times import span_in_words
 from statuspage.rules.vocabulary import LABELS, ComponentState, PromiseKind, PromiseState, Severity
-from statuspage.rules.wording import WordingWarning, warnings
+from statuspage.rules.wording import Finding, warnings
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class ScoreSheet:
     longest_silence: timedelta | None
     """Between two public updates, or from the last one to the end; None without an update."""
     resolved_after: timedelta | None
-    wording: tuple[WordingWarning, ...]
+    wording: tuple[Finding, ...]
     """What customers may not have understood in the messages."""
     went_well: str
     to_practise: str

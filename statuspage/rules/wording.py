@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from statuspage.rules import wording_plain, wording_sentences, wording_technical
-from statuspage.rules.wording_entries import Category, Shape, Words
+from statuspage.rules.wording_entries import Category, Shape, Words, word_set
 
 SHAPES: tuple[Shape, ...] = wording_technical.SHAPES
 WORDS: tuple[Words, ...] = (
@@ -27,13 +27,13 @@ _WORD = re.compile(r"[^\W_]+(?:[’'][^\W_]+)?")
 _SHAPES = tuple((shape, re.compile(shape.pattern, re.IGNORECASE if shape.any_case else 0)) for shape in SHAPES)
 
 # First names that are words of their own: alone they are not taken for a person.
-_ALSO_WORDS = frozenset(
+_ALSO_WORDS = word_set(
     "admin angel april art august bill bob buck carol chase chip chuck cliff comms crystal dale daisy dawn dean "
     "destiny do don drew duke earl engineer engineering eve faith frank gene glen grace grant guy harmony heather hope "
     "hunter iris ivy jack jasmine jay jean joy june kit lane lead lily long major mark max may melody merit misty nick "
     "olive operations operator page pat pearl penny petty pierce ray reed responder rich rob robin rock rocky root rose "
     "ruby rusty sage sandy saul scout sky sonny sterling sue summer sunny support team teddy test trinity user victor "
-    "viewer violet wade will woody young".split()
+    "viewer violet wade will woody young"
 )
 
 
@@ -80,7 +80,7 @@ def findings(text: str, own: OwnWords = NOTHING_OWN) -> tuple[Finding, ...]:
     plain = _LINK.sub(lambda link: "\x00" * len(link[0]), looked_at)
     tokens = [(match.start(), match.end(), match[0].lower().replace("’", "'")) for match in _WORD.finditer(plain)]
     marked = [*_shapes(looked_at), *_phrases(plain, tokens, _INDEX), *_phrases(plain, tokens, _own_index(own))]
-    allowed = _spans(plain, tokens, own.allowed)
+    allowed = _spans(plain, tokens, (*wording_technical.ALLOWED, *own.allowed))
     kept = [each for each in marked if not any(begin <= each.start and each.end <= end for begin, end in allowed)]
     return tuple(sorted([*_apart(kept), *_sentences(plain, looked_at)], key=lambda each: (each.start, each.end)))
 
@@ -208,4 +208,3 @@ def _sentences(plain: str, text: str) -> Iterator[Finding]:
 def in_words(found: Iterable[Finding]) -> tuple[str, ...]:
     """Return the words alone, as an override of them is recorded; the same once."""
     return tuple(dict.fromkeys(each.shown for each in found))
-

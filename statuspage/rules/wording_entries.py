@@ -61,3 +61,8 @@ class Shape:
     pattern: str
     advice: str
     any_case: bool = False
+
+
+def word_set(words: str) -> frozenset[str]:
+    """Return the words of a list written with blanks."""
+    return frozenset(words.split())

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from statuspage.rules.wording_entries import word_set
+
 LONGEST = 32
 """Words in a sentence that can still be read in one go."""
 MOST_PASSIVES = 2
@@ -13,23 +15,23 @@ EASE_FROM = 18
 """Short sentences with a long name in them are not hard: only longer ones are measured."""
 SHOUTED_FROM = 5
 
-# A sentence ends at its mark, at an empty line, or where a list goes on.
-_END = re.compile(r"[.!?…]{1,3}[)\"”’]{0,2}(?=\s|$)|\n(?=\s{0,8}(?:\n|[-*•] |\d{1,3}\. ))|\n\n|$")
+# A sentence ends at its mark or with its line.
+_END = re.compile(r"[.!?…]{1,3}[)\"”’]{0,2}(?=\s|$)|\n|$")
 _WORD = re.compile(r"[^\W\d_]+(?:[’'-][^\W\d_]+)*")
-_BE = frozenset("is are was were be been being gets got".split())
-_BETWEEN = frozenset("not also still now currently being fully partly already only never".split())
-_IRREGULAR = frozenset(
+_BE = word_set("is are was were be been being gets got")
+_BETWEEN = word_set("not also still now currently being fully partly already only never")
+_IRREGULAR = word_set(
     "broken built caught chosen done driven found given held kept known led lost made met paid put read run seen sent "
-    "set shown shut taken told thrown undone withdrawn written".split()
+    "set shown shut taken told thrown undone withdrawn written"
 )
 _ABSTRACT = re.compile(r"(?:tion|sion|ment|ance|ence|ity|isation|ization)s?$")
 # What customers call by these names, and plain words that only look abstract.
-_CONCRETE = frozenset(
+_CONCRETE = word_set(
     "action addition application authentication city community comment connection connections department document "
     "documentation documents edition entity experience identity information instance instances integration "
     "integrations location maintenance mention moment notification notifications payment payments position question "
     "region section security session sessions since station statement subscription transaction transactions "
-    "version".split()
+    "version"
 )
 _VOWELS = re.compile(r"[aeiouy]{1,10}")
 
@@ -73,13 +75,11 @@ def _advice(words: list[str]) -> str:
 
 
 def _passives(words: list[str]) -> int:
+    """Count the participles that follow a form of to be, at most one word between them."""
     count = 0
-    for position, word in enumerate(words[:-1]):
-        if word in _BE:
-            following = words[position + 1]
-            if following in _BETWEEN and position + 2 < len(words):
-                following = words[position + 2]
-            count += following in _IRREGULAR or (following.endswith("ed") and len(following) > 4)
+    for before, last, word in zip(["", *words], words, words[1:], strict=False):
+        is_after_be = last in _BE or (last in _BETWEEN and before in _BE)
+        count += is_after_be and (word in _IRREGULAR or (word.endswith("ed") and len(word) > 4))
     return count
 
 
@@ -89,5 +89,7 @@ def _is_abstract(word: str) -> bool:
 
 def reading_ease(words: list[str]) -> float:
     """Return Flesch's reading ease of one sentence."""
-    syllables = sum(max(1, len(_VOWELS.findall(word)) - (word.endswith("e") and not word.endswith("le"))) for word in words)
+    syllables = sum(
+        max(1, len(_VOWELS.findall(word)) - (word.endswith("e") and not word.endswith("le"))) for word in words
+    )
     return 206.835 - 1.015 * len(words) - 84.6 * syllables / len(words)
