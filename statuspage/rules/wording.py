@@ -24,6 +24,7 @@ TEXT_LIMIT = 20_000
 # Links and mail addresses are for customers to follow: their words are no words of the text.
 _LINK = re.compile(r"https?://[^\s<>()\"]{1,2000}|[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _WORD = re.compile(r"[^\W_]+(?:[’'][^\W_]+)?")
+_INTERNAL = re.compile(r"\.(?:internal|local|lan|corp|intra)(?![\w.-])|//(?:localhost|\d{1,3}\.\d)", re.IGNORECASE)
 _SHAPES = tuple((shape, re.compile(shape.pattern, re.IGNORECASE if shape.any_case else 0)) for shape in SHAPES)
 
 # First names that are words of their own: alone they are not taken for a person.
@@ -77,9 +78,9 @@ NOTHING_OWN = OwnWords()
 def findings(text: str, own: OwnWords = NOTHING_OWN) -> tuple[Finding, ...]:
     """Return what readers may not understand, in the text's order; words never overlap, sentences may hold some."""
     looked_at = text[:TEXT_LIMIT]
-    plain = _LINK.sub(lambda link: "\x00" * len(link[0]), looked_at)
+    plain = _LINK.sub(_hidden, looked_at)
     tokens = [(match.start(), match.end(), match[0].lower().replace("’", "'")) for match in _WORD.finditer(plain)]
-    marked = [*_shapes(looked_at), *_phrases(plain, tokens, _INDEX), *_phrases(plain, tokens, _own_index(own))]
+    marked = [*_shapes(plain), *_phrases(plain, tokens, _INDEX), *_phrases(plain, tokens, _own_index(own))]
     allowed = _spans(plain, tokens, (*wording_technical.ALLOWED, *own.allowed))
     kept = [each for each in marked if not any(begin <= each.start and each.end <= end for begin, end in allowed)]
     return tuple(sorted([*_apart(kept), *_sentences(plain, looked_at)], key=lambda each: (each.start, each.end)))
@@ -141,6 +142,11 @@ def _own_index(own: OwnWords) -> _Index:
     return _index(phrases)
 
 
+def _hidden(link: re.Match[str]) -> str:
+    """Blank out a link, unless it leads to where customers can't go."""
+    return link[0] if _INTERNAL.search(link[0]) else "\x00" * len(link[0])
+
+
 def _shapes(text: str) -> Iterator[Finding]:
     for shape, pattern in _SHAPES:
         for match in pattern.finditer(text):
@@ -173,7 +179,7 @@ def _fits(phrase: _Phrase, text: str, tokens: list[_Token], position: int) -> bo
     begin, end = tokens[position][0], tokens[last][1]
     if phrase.is_exact and text[begin:end].replace("-", " ").replace("\n", " ") != phrase.form:
         return False
-    # A part of a name, such as cache.example.com or my_node, is no word.
+    # A part of a name, such as cache.example.com or my_node, is no word of its own.
     return text[begin - 1 : begin] not in ("_", "@", "/", ".") and not (
         text[end : end + 1] in ("_", "@") or (text[end : end + 1] == "." and text[end + 1 : end + 2].isalnum())
     )

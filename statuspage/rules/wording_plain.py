@@ -366,7 +366,7 @@ BLAME = (
     ),
     Words(
         _BLAME,
-        "previous team | former employee | former colleague | predecessor | legacy team | other team | another team",
+        "previous team | former employee | former colleague | predecessor | legacy team",
         _NOT_WHO,
     ),
 )

@@ -26,7 +26,7 @@ SHAPES = (
     Shape(
         _ADDRESS,
         "internal host",
-        r"\b[a-z0-9-]{1,60}(?:\.[a-z0-9-]{1,60}){0,6}\.(?:internal|local|svc|cluster|lan|corp|intra|localdomain)\b",
+        r"\b[a-z0-9-]{1,60}(?:\.[a-z0-9-]{1,60}){0,6}\.(?:internal|local|svc|cluster|lan|corp|intra|localdomain)\b(?!\.[a-z])",
         _FEATURE,
         True,
     ),
