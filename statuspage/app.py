@@ -47,6 +47,7 @@ from statuspage.web.console import (
     maintenance,
     messages,
     reports,
+    wording,
 )
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -109,6 +110,7 @@ def _register(app: Flask, csrf: CSRFProtect) -> None:
         mail,
         account,
         reports,
+        wording,
     ):
         app.register_blueprint(part.blueprint)
     for part in (

@@ -214,3 +214,8 @@ def _sentences(plain: str, text: str) -> Iterator[Finding]:
 def in_words(found: Iterable[Finding]) -> tuple[str, ...]:
     """Return the words alone, as an override of them is recorded; the same once."""
     return tuple(dict.fromkeys(each.shown for each in found))
+
+
+def has_words(text: str) -> bool:
+    """Tell whether there is anything in a text that could be marked as a word."""
+    return _WORD.search(text) is not None
