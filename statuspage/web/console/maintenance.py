@@ -160,7 +160,10 @@ def edit(maintenance_id: str) -> ResponseReturnValue:
     """Change a window; a move is told to everybody who was told of it."""
     now = clock.now()
     try:
-        wanted = replace(_posted_change(_get(maintenance_id)), overridden=check_wording(typed(), TEXTS))
+        window = _get(maintenance_id)
+        # A title that stays was decided on before.
+        names = ["body"] if typed().get("title") == window.title else TEXTS
+        wanted = replace(_posted_change(window), overridden=check_wording(typed(), names))
         maintenances.change(maintenance_id, wanted, posted_version(), posted_nonce(), current_user.id, now)
     except StaleForm:
         return edit_again(maintenance_id)
