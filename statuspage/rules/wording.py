@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from statuspage.rules import wording_plain, wording_sentences, wording_technical
-from statuspage.rules.wording_entries import Category, Shape, Words, word_set
+from statuspage.rules.wording_entries import Category, Shape, Words, say, word_set
 
 SHAPES: tuple[Shape, ...] = wording_technical.SHAPES
 WORDS: tuple[Words, ...] = (
@@ -50,6 +50,11 @@ class Finding:
     """What to do instead."""
     replacement: str = ""
     """What can stand in their place as it is; empty if they have to be rewritten."""
+
+    @property
+    def is_said(self) -> bool:
+        """Whether the advice is to say just the replacement."""
+        return self.plain.lower() == say(self.replacement).lower()
 
     @property
     def shown(self) -> str:
@@ -123,7 +128,14 @@ def _phrase(form: str, category: Category, plain: str, replacement: str, *, is_e
 
 
 _INDEX = _index(
-    _phrase(form, words.category, words.advice, replacement, is_exact=form != form.lower())
+    _phrase(
+        form,
+        words.category,
+        # The form that fits what was found, unless there is more to say.
+        words.plain or (say(replacement) if replacement else words.advice),
+        replacement,
+        is_exact=form != form.lower(),
+    )
     for words in WORDS
     for form, replacement in words.pairs
 )

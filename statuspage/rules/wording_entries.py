@@ -45,7 +45,12 @@ class Words:
     @property
     def advice(self) -> str:
         """What to do instead."""
-        return self.plain or f"say “{self.pairs[0][1]}”"
+        return self.plain or say(self.pairs[0][1])
+
+
+def say(replacement: str) -> str:
+    """Return the advice to say something in place of what was found."""
+    return f"say “{replacement}”"
 
 
 @dataclass(frozen=True)

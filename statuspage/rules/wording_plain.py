@@ -23,7 +23,7 @@ JARGON = (
         "rollback = undoing of a change | rollbacks | roll back = undo | rolled back = undid | rolling back = undoing | rolls back = undoes",
         "say “undo”",
     ),
-    Words(_JARGON, "revert = undo | reverts = undoes | reverted = undid | reverting = undoing", "say “undo”"),
+    Words(_JARGON, "revert = undo | reverts = undoes | reverted = undid | reverting = undoing"),
     Words(
         _JARGON,
         "deploy = release | deploys = releases | deployed = released | deploying = releasing | deployment = release | deployments = releases | redeploy = release again | redeployed = released again",

@@ -45,6 +45,6 @@ def check_wording(texts: Mapping[str, str], names: Iterable[str]) -> tuple[str, 
     words = in_words(each for found in marks_of(texts, names).values() for each in found)
     if words and request.form.get("as_it_is") != "yes":
         raise RuleBroken(
-            {"wording": "Readers may not understand what is marked below: change it, or post it as it is."}
+            {"wording": "Something in this text is marked: please change it, or tick that it stays as it is."}
         )
     return words
