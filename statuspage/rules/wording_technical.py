@@ -428,7 +428,7 @@ WORDS = (
     ),
     Words(
         _CODE,
-        "timeout | timeouts | time out error | time out errors | timed out | timing out",
+        "timeout | timeouts | time out error | time out errors | timed out | times out | timing out",
         "say that pages don’t load or take very long",
     ),
     Words(_CODE, "errno | sqlstate | return code | return codes | exit code", _OUT),
