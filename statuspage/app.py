@@ -27,6 +27,7 @@ from statuspage.web.admin import policies as admin_policies
 from statuspage.web.admin import subscribers as admin_subscribers
 from statuspage.web.admin import suppressions as admin_suppressions
 from statuspage.web.admin import templates as admin_templates
+from statuspage.web.admin import words as admin_words
 from statuspage.web.api import documents as api_documents
 from statuspage.web.api import incidents as api_incidents
 from statuspage.web.api import pages as api_pages
@@ -47,6 +48,7 @@ from statuspage.web.console import (
     maintenance,
     messages,
     reports,
+    wording,
 )
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -109,6 +111,7 @@ def _register(app: Flask, csrf: CSRFProtect) -> None:
         mail,
         account,
         reports,
+        wording,
     ):
         app.register_blueprint(part.blueprint)
     for part in (
@@ -120,6 +123,7 @@ def _register(app: Flask, csrf: CSRFProtect) -> None:
         admin_subscribers,
         admin_suppressions,
         admin_templates,
+        admin_words,
         admin_page,
     ):
         app.register_blueprint(part.blueprint)

@@ -408,7 +408,7 @@ def drill_score(drill_id: str) -> None:
     click.echo(f"Longest silence: {said(sheet.longest_silence)}")
     click.echo(f"Resolved after:  {said(sheet.resolved_after)}")
     for warning in sheet.wording:
-        click.echo(f"Wording:         “{warning.found}” ({warning.category.value}): {warning.plain}")
+        click.echo(f"Wording:         “{warning.shown}” ({warning.category.value}): {warning.plain}")
     for each in sheet.kinds:
         click.echo(f"{LABELS[each.kind]}: {each.in_words}")
 

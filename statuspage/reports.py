@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import case, func, select
 
 from statuspage.db import db
-from statuspage.models import Incident, PolicyVersion, Promise, Update
+from statuspage.models import Incident, PolicyVersion, Promise, Update, WordingOverride
 from statuspage.rendering import machine_instant
 from statuspage.rules.reports import (
     IncidentFact,
@@ -50,6 +50,9 @@ def load_month(first_day: date, now: datetime) -> Report:
 
 
 def _load_incidents(begin: datetime, end: datetime) -> list[IncidentFact]:
+    overridden = (
+        select(func.count(WordingOverride.id)).where(WordingOverride.incident_id == Incident.id).scalar_subquery()
+    )
     rows = db.session.execute(
         select(
             Incident.id,
@@ -62,13 +65,14 @@ def _load_incidents(begin: datetime, end: datetime) -> list[IncidentFact]:
             func.min(Update.posted_at),
             func.count(Update.id),
             func.count(case((Update.is_automatic, 1))),
+            overridden,
         )
         .outerjoin(Update, Update.incident_id == Incident.id)
         .where(Incident.declared_at >= begin, Incident.declared_at < end, Incident.visibility != Visibility.DRILL)
         .group_by(Incident.id)
     ).all()
     facts = []
-    for *columns, first_posted_at, updates, held in rows:
+    for *columns, first_posted_at, updates, held, overrides in rows:
         incident_id, title, severity, visibility, declared_at, started_at, resolved_at = columns
         # What was said about an internal incident, no customer read.
         public = visibility is Visibility.PUBLIC
@@ -84,6 +88,7 @@ def _load_incidents(begin: datetime, end: datetime) -> list[IncidentFact]:
                 first_posted_at=first_posted_at if public else None,
                 updates=updates - held if public else 0,
                 automatic_updates=held if public else 0,
+                wording_overrides=overrides,
             )
         )
     return facts
@@ -161,6 +166,7 @@ def _incident_figures(figures: IncidentFigures) -> dict[str, Any]:
         "automatic_updates": figures.automatic_updates,
         "updates_per_incident": figures.updates_each,
         "automatic_updates_per_incident": figures.automatic_updates_each,
+        "wording_overrides": figures.wording_overrides,
         "start_to_declaration_median_seconds": _seconds(figures.to_declaration),
         "declaration_to_first_update_median_seconds": _seconds(figures.to_first_update),
         "declaration_to_resolution_median_seconds": _seconds(figures.to_resolve),
@@ -195,6 +201,7 @@ def _incident(incident: IncidentFact) -> dict[str, Any]:
         "resolved_at": _instant(incident.resolved_at),
         "updates": incident.updates,
         "automatic_updates": incident.automatic_updates,
+        "wording_overrides": incident.wording_overrides,
     }
 
 

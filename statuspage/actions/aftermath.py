@@ -1,6 +1,6 @@
 """After (and beside) the public messages: texts that a second person reviews, waivers, the end of an incident."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from statuspage import prose
 from statuspage.actions.incidents import claim_form, require_drill_goes_on, take
-from statuspage.actions.ledger import audit, mark_changed, take_page
+from statuspage.actions.ledger import audit, mark_changed, record_override, take_page
 from statuspage.actions.policies import policy_in, version_in_force
 from statuspage.actions.promises import NOTHING_ELSE, Fact, promises_of, record
 from statuspage.db import db, transaction
@@ -43,8 +43,12 @@ EVENTS = {
 }
 
 
-def send_direct_email(incident_id: str, typed: Mapping[str, str], nonce: str, by: str, now: datetime) -> str:
+def send_direct_email(
+    incident_id: str, typed: Mapping[str, str], nonce: str, by: str, now: datetime, overridden: Sequence[str] = ()
+) -> str:
     """Write to the affected customers directly. Return the document's id; the same nonce again sends nothing more.
+
+    ``overridden`` are words that are marked and sent as they are.
 
     Raises NotFound, RuleBroken for bad input or an internal incident.
     """
@@ -57,6 +61,7 @@ def send_direct_email(incident_id: str, typed: Mapping[str, str], nonce: str, by
             return earlier
         incident = _get_incident(session, incident_id)
         document = _new_document(session, incident, DocumentKind.DIRECT_EMAIL, fields, by, now, document_id)
+        record_override(session, "document", document_id, incident_id, overridden, by, now)
         _send(session, document, incident, by, now)
         return document_id
 
@@ -92,8 +97,10 @@ def save_document(
         return document.id
 
 
-def submit(document_id: str, version: int, by: str, now: datetime) -> None:
+def submit(document_id: str, version: int, by: str, now: datetime, overridden: Sequence[str] = ()) -> None:
     """Ask for a second person's review.
+
+    ``overridden`` are words that are marked and that the author leaves as they are.
 
     Raises NotFound, Conflict if it is no draft, changed meanwhile, or its incident goes on.
     """
@@ -102,6 +109,7 @@ def submit(document_id: str, version: int, by: str, now: datetime) -> None:
         if _get_incident(session, document.incident_id).is_open:
             raise Conflict("This incident goes on: its text can be reviewed once it is resolved.")
         document.state, document.updated_at = DocumentState.IN_REVIEW, now
+        record_override(session, "document", document_id, document.incident_id, overridden, by, now)
         audit(session, by, "submit", "document", document_id, now)
 
 

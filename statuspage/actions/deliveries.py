@@ -1,6 +1,6 @@
 """What a person does about mails on their way: take them back, correct and send, send again to those who failed."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, exists, func, select, update
@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from statuspage import prose
 from statuspage.actions.incidents import require_drill_goes_on
-from statuspage.actions.ledger import audit, mark_changed, take_page
+from statuspage.actions.ledger import audit, mark_changed, record_override, take_page
 from statuspage.db import db, transaction
 from statuspage.delivery.announcements import announce_component_change, announce_to_subscribers
 from statuspage.models import Announcement, Delivery, Incident, Suppression, Update
@@ -69,11 +69,12 @@ def _changes_of(announcement: Announcement) -> ColumnElement[bool]:
     )
 
 
-def correct_update(update_id: str, body: str, by: str | None, now: datetime) -> bool:
+def correct_update(update_id: str, body: str, by: str | None, now: datetime, overridden: Sequence[str] = ()) -> bool:
     """Give a public message other words; tell whether subscribers are told it now, for it was taken back.
 
     The former words stay in the audit entry, the page says when they were
     changed. What is owed stays as it was: the page said it in time.
+    ``overridden`` are words that are marked and posted as they are.
 
     Raises NotFound, RuleBroken on ``body``, Conflict if its drill has ended.
     """
@@ -92,6 +93,7 @@ def correct_update(update_id: str, body: str, by: str | None, now: datetime) -> 
         if announcement is not None:
             _announce_anew(session, announcement, incident, now)
         is_told = announcement is not None
+        record_override(session, "update", update_id, incident.id, overridden, by, now)
         audit(session, by, "correct_update", "update", update_id, now, was=was, is_told=is_told)
         return is_told
 

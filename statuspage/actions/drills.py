@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 from statuspage.actions.incidents import Declaration, record_declaration
 from statuspage.actions.ledger import audit, take_page
 from statuspage.actions.promises import NOTHING_ELSE, record
+from statuspage.actions.wording import own_words
 from statuspage.db import db, transaction
 from statuspage.models import Component, Drill, Incident, Promise, Update, new_id
 from statuspage.rules.drills import SCENARIOS, PromiseResult, ScoreSheet, score
@@ -87,4 +88,5 @@ def score_sheet(incident_id: str, now: datetime) -> ScoreSheet:
         db.session.scalars(
             select(Update.body).where(Update.incident_id == incident_id).order_by(Update.sequence)
         ).all(),
+        own_words(),
     )

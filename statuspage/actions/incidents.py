@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from statuspage import prose
-from statuspage.actions.ledger import audit, mark_changed, take_page
+from statuspage.actions.ledger import audit, mark_changed, record_override, take_page
 from statuspage.actions.policies import policy_in, version_in_force
 from statuspage.actions.promises import Fact, record
 from statuspage.actions.state_ledger import record_earlier_end, record_earlier_start
@@ -80,6 +80,8 @@ class Post:
     """Why the next update comes later than the policy says."""
     body: str = ""
     """A finished text that stands in place of the template's."""
+    overridden: tuple[str, ...] = ()
+    """Words that are marked, and that the writer posts as they are."""
 
 
 def declare(declaration: Declaration, nonce: str, by: str | None, now: datetime) -> str:
@@ -308,6 +310,7 @@ def _post(session: Session, incident: Incident, update_id: str, post: Post, by: 
     resolved = draft.kind is MessageKind.RESOLVE
     fact = Fact(incident.resolved_at if resolved else None, next_update_by, reason)
     record(session, incident, EventKind.RESOLVED if resolved else EventKind.POSTED, fact, by, now)
+    record_override(session, "update", update_id, incident.id, post.overridden, by, now)
     audit(session, by, draft.kind.value, "incident", incident.id, now, update_id=update_id, reason=reason)
 
 

@@ -1,12 +1,13 @@
 """What every action writes beside its facts: the audit entry and the public change."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from statuspage.models import AuditEntry, Change, Page
+from statuspage.models import AuditEntry, Change, Page, WordingOverride
 from statuspage.rules.vocabulary import Conflict
 
 
@@ -19,6 +20,29 @@ def audit(
             acted_at=now, account_id=by, action=action, object_kind=object_kind, object_id=object_id, detail=detail
         )
     )
+
+
+def record_override(
+    session: Session,
+    subject_kind: str,
+    subject_id: str,
+    incident_id: str | None,
+    words: Sequence[str],
+    by: str | None,
+    now: datetime,
+) -> None:
+    """Record that a text goes out as it is although these words in it are marked; nothing if none are."""
+    if words:
+        session.add(
+            WordingOverride(
+                subject_kind=subject_kind,
+                subject_id=subject_id,
+                incident_id=incident_id,
+                words=list(words),
+                account_id=by,
+                overridden_at=now,
+            )
+        )
 
 
 def take_page(session: Session) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from statuspage import prose
 from statuspage.actions.incidents import claim_form
-from statuspage.actions.ledger import audit, mark_changed, take_page
+from statuspage.actions.ledger import audit, mark_changed, record_override, take_page
 from statuspage.db import transaction
 from statuspage.delivery.announcements import announce_maintenance
 from statuspage.models import (
@@ -53,6 +53,8 @@ class Plan:
     remind_minutes: int | None = 60
     rule: str = ""
     """An RRULE for work that comes again."""
+    overridden: tuple[str, ...] = ()
+    """Words that are marked, and that the writer posts as they are."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Change:
     """What is said about a move; empty for the usual words."""
     tell: bool = False
     """Whether subscribers hear of a move; whoever was told of the window does in any case."""
+    overridden: tuple[str, ...] = ()
+    """Words that are marked, and that the writer posts as they are."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ class Message:
     """Empty for the usual words."""
     tell: bool = True
     """Whether subscribers get it; whoever was told of the window hears in any case that it is called off."""
+    overridden: tuple[str, ...] = ()
+    """Words that are marked, and that the writer posts as they are."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,7 @@ def schedule(plan: Plan, nonce: str, by: str | None, now: datetime) -> str:
         series = _begin_series(session, plan, by, now) if plan.rule else None
         announce_at = now if plan.notifies else None
         _make(session, maintenance_id, plan, series, announce_at, by, now)
+        record_override(session, "maintenance", maintenance_id, None, plan.overridden, by, now)
         audit(session, by, "schedule", "maintenance", maintenance_id, now, title=plan.title, rule=plan.rule)
         if series is not None:
             plan_ahead(session, series, now)
@@ -293,7 +300,7 @@ def post_update(
         maintenance.stage = stage
         return say(session, maintenance, kind, body, message.tell, by, now)
 
-    return _once(maintenance_id, repr((stage, message)), version, nonce, act, by, now)
+    return _once(maintenance_id, repr((stage, message)), message.overridden, version, nonce, act, by, now)
 
 
 def start(maintenance_id: str, message: Message, version: int, nonce: str, by: str | None, now: datetime) -> str:
@@ -312,7 +319,7 @@ def start(maintenance_id: str, message: Message, version: int, nonce: str, by: s
             maintenance.finishes_itself = False
         return say(session, maintenance, MaintenanceMessage.STARTED, message.body, message.tell, by, now)
 
-    return _once(maintenance_id, repr(("start", message)), version, nonce, act, by, now)
+    return _once(maintenance_id, repr(("start", message)), message.overridden, version, nonce, act, by, now)
 
 
 def finish(maintenance_id: str, message: Message, version: int, nonce: str, by: str | None, now: datetime) -> str:
@@ -328,7 +335,7 @@ def finish(maintenance_id: str, message: Message, version: int, nonce: str, by: 
         maintenance.stage, maintenance.completed_at = MaintenanceStage.COMPLETED, now
         return say(session, maintenance, MaintenanceMessage.FINISHED, message.body, message.tell, by, now)
 
-    return _once(maintenance_id, repr(("finish", message)), version, nonce, act, by, now)
+    return _once(maintenance_id, repr(("finish", message)), message.overridden, version, nonce, act, by, now)
 
 
 def cancel(maintenance_id: str, message: Message, version: int, nonce: str, by: str | None, now: datetime) -> str:
@@ -341,7 +348,7 @@ def cancel(maintenance_id: str, message: Message, version: int, nonce: str, by: 
     def act(session: Session, maintenance: Maintenance) -> str:
         return _call_off(session, maintenance, message, by, now)
 
-    return _once(maintenance_id, repr(("cancel", message)), version, nonce, act, by, now)
+    return _once(maintenance_id, repr(("cancel", message)), message.overridden, version, nonce, act, by, now)
 
 
 def _call_off(session: Session, maintenance: Maintenance, message: Message, by: str | None, now: datetime) -> str:
@@ -373,7 +380,7 @@ def change(maintenance_id: str, wanted: Change, version: int, nonce: str, by: st
             raise RuleBroken(errors)
         return maintenance.id
 
-    _once(maintenance_id, repr(wanted), version, nonce, act, by, now)
+    _once(maintenance_id, repr(wanted), wanted.overridden, version, nonce, act, by, now)
 
 
 def _change_words(_session: Session, maintenance: Maintenance, wanted: Change, _by: str | None, _now: datetime) -> None:
@@ -479,6 +486,7 @@ def planned_windows(session: Session, series_id: str) -> Sequence[Maintenance]:
 def _once(
     maintenance_id: str,
     content: str,
+    overridden: Sequence[str],
     version: int,
     nonce: str,
     act: Callable[[Session, Maintenance], str],
@@ -498,6 +506,7 @@ def _once(
         result = act(session, maintenance)
         maintenance.updated_at = now
         settle(session, maintenance, now)
+        record_override(session, "maintenance", maintenance_id, None, overridden, by, now)
         audit(session, by, "change", "maintenance", maintenance_id, now, stage=maintenance.stage, did=content[:200])
         return result
 

@@ -33,6 +33,7 @@ from statuspage.models.subscribers import (
     SubscriberComponent,
     Suppression,
 )
+from statuspage.models.wording import OwnWord, WordingOverride
 
 __all__ = [
     "ID_LENGTH",
@@ -66,6 +67,7 @@ __all__ = [
     "MaintenanceSeries",
     "MaintenanceUpdate",
     "MessageTemplate",
+    "OwnWord",
     "Page",
     "PolicyVersion",
     "Promise",
@@ -79,5 +81,6 @@ __all__ = [
     "Suppression",
     "Update",
     "Waiver",
+    "WordingOverride",
     "new_id",
 ]

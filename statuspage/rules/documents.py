@@ -74,6 +74,13 @@ class About:
     """Empty until somebody reviewed it."""
 
 
+def customer_fields(kind: DocumentKind) -> tuple[str, ...]:
+    """Return the names of the fields that customers read."""
+    if kind is DocumentKind.POST_MORTEM:
+        return ("public_text",)
+    return tuple(field.name for field in FIELDS[kind])
+
+
 def check_fields(kind: DocumentKind, typed: Mapping[str, str]) -> dict[str, str]:
     """Return the fields of a text with plain line ends.
 

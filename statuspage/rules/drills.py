@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from statuspage.rules.times import span_in_words
 from statuspage.rules.vocabulary import LABELS, ComponentState, PromiseKind, PromiseState, Severity
-from statuspage.rules.wording import WordingWarning, warnings
+from statuspage.rules.wording import NOTHING_OWN, Finding, OwnWords, warnings
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class ScoreSheet:
     longest_silence: timedelta | None
     """Between two public updates, or from the last one to the end; None without an update."""
     resolved_after: timedelta | None
-    wording: tuple[WordingWarning, ...]
+    wording: tuple[Finding, ...]
     """What customers may not have understood in the messages."""
     went_well: str
     to_practise: str
@@ -117,12 +117,14 @@ def score(
     resolved_at: datetime | None,
     until: datetime,
     said: Sequence[str] = (),
+    own: OwnWords = NOTHING_OWN,
 ) -> ScoreSheet:
     """Return how a drill went.
 
     ``updates`` are the moments public updates were posted, in their order;
     ``until`` is when the drill ended, or the present moment while it runs.
-    Waived and withdrawn promises don't count. ``said`` are the messages' texts.
+    Waived and withdrawn promises don't count. ``said`` are the messages' texts,
+    ``own`` the words that only this installation knows.
     """
     kinds = tuple(
         _kind_score(kind, found, until) for kind in PromiseKind if (found := [p for p in promises if p.kind is kind])
@@ -139,7 +141,7 @@ def score(
         first_update_after=first,
         longest_silence=silence,
         resolved_after=resolved_after,
-        wording=warnings("\n\n".join(said)),
+        wording=warnings("\n\n".join(said), own),
         went_well=_went_well(kinds, len(updates), first, resolved_after),
         to_practise=_to_practise(kinds, len(updates), resolved_after),
     )

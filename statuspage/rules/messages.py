@@ -123,7 +123,7 @@ FIELDS: Mapping[MessageKind, tuple[Field, ...]] = {
             "being_done",
             "What is being done",
             "One or two plain sentences.",
-            "We have found the cause and are rolling back this morning's change.",
+            "We have found the cause and are undoing this morning's change.",
             kind="paragraph",
         ),
         _NEXT_UPDATE,
@@ -191,6 +191,11 @@ COMPUTED: Mapping[MessageKind, Mapping[str, str]] = {
         "started_at": "when it started, in UTC",
     },
 }
+
+
+def text_fields(kind: MessageKind) -> tuple[str, ...]:
+    """Return the names of the fields that hold words for customers."""
+    return tuple(field.name for field in FIELDS[kind] if field.kind in ("line", "paragraph"))
 
 
 def placeholders(kind: MessageKind) -> dict[str, bool]:

@@ -71,6 +71,8 @@ class IncidentFact:
     """Public ones that people wrote."""
     automatic_updates: int
     """Public ones that went out as a holding update."""
+    wording_overrides: int = 0
+    """Texts that went out as they were although words in them were marked."""
 
     @property
     def to_declaration(self) -> timedelta:
@@ -137,6 +139,7 @@ class IncidentFigures:
     to_resolve: timedelta | None
     to_resolve_from_start: timedelta | None
     """These four are medians over the incidents that came that far."""
+    wording_overrides: int = 0
 
     @property
     def updates_each(self) -> float | None:
@@ -237,6 +240,7 @@ def incident_figures(incidents: Sequence[IncidentFact]) -> IncidentFigures:
         to_first_update=median(_spans(each.to_first_update for each in public)),
         to_resolve=median(_spans(each.to_resolve for each in incidents)),
         to_resolve_from_start=median(_spans(each.to_resolve_from_start for each in incidents)),
+        wording_overrides=sum(each.wording_overrides for each in incidents),
     )
 
 

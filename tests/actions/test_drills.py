@@ -217,7 +217,14 @@ def test_jargon_in_a_drills_messages_is_on_the_score_sheet(writer: str, sign_in:
     states = {sign_in: ComponentState.OUTAGE}
     builders.post(MessageKind.ACKNOWLEDGE, incident_id, states, writer, now, symptoms="The database times out.")
     found = [each.found for each in drills.score_sheet(incident_id, now).wording]
-    assert found == ["database"]
+    assert found == ["database", "times out"]
+
+
+def test_the_names_of_components_are_no_jargon_on_the_score_sheet(writer: str, now: datetime) -> None:
+    states = {builders.component(now, "Search Cluster"): ComponentState.OUTAGE}
+    incident_id = drills.start_drill(OUTAGE, None, {}, writer, now)
+    builders.post(MessageKind.ACKNOWLEDGE, incident_id, states, writer, now, affected="The Search Cluster")
+    assert drills.score_sheet(incident_id, now).wording == ()
 
 
 def test_nobody_is_reminded_of_a_drill_that_has_ended(writer: str, sign_in: str, now: datetime) -> None:

@@ -29,6 +29,7 @@ SAMPLES = {
     "channel_id": "nosuchthing0",
     "subscriber_id": "nosuchthing0",
     "update_id": "nosuchthing0",
+    "word_id": "nosuchthing0",
     "maintenance_id": "nosuchthing0",
     "series_id": "nosuchthing0",
     "what": "update",

@@ -38,7 +38,7 @@ def comms(arrive: Arrive, sign_in: str) -> Visitor:
 def asked(sign_in: str, **changes: str) -> dict[str, str]:
     year = clock.now().year + 1
     return {
-        "title": "Database upgrade",
+        "title": "Upgrade of sign-in",
         "body": "Signing in may take longer.",
         "component": sign_in,
         "scheduled_for": f"{year}-01-10T02:00",
@@ -77,7 +77,7 @@ def test_a_window_is_planned_in_the_zone_of_the_page(comms: Visitor, sign_in: st
     page = text_of(check_page(comms.get(f"{LIST}{window_id}").text))
     assert "02:00 CET" in page
     assert "01:00 UTC" in page
-    assert "Database upgrade" in text_of(check_page(comms.get(LIST).text))
+    assert "Upgrade of sign-in" in text_of(check_page(comms.get(LIST).text))
 
 
 def test_a_plan_is_looked_at_before_anything_happens(comms: Visitor, sign_in: str, started: datetime) -> None:
@@ -234,7 +234,7 @@ def test_a_window_of_no_series_has_none_to_end(comms: Visitor, sign_in: str) -> 
 def test_overlapping_windows_are_pointed_out(comms: Visitor, sign_in: str) -> None:
     planned(comms, sign_in)
     answer = comms.post(NEW, asked(sign_in, action="check", title="Another"))
-    assert "At the same time: Database upgrade" in text_of(check_page(answer.text))
+    assert "At the same time: Upgrade of sign-in" in text_of(check_page(answer.text))
 
 
 def test_a_viewer_reads_and_changes_nothing(arrive: Arrive, sign_in: str, started: datetime) -> None:

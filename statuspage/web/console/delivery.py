@@ -14,6 +14,7 @@ from statuspage.web import access
 from statuspage.web.console.counting import counts
 from statuspage.web.console.messages import get_incident
 from statuspage.web.console.told import lines_of
+from statuspage.web.console.wording import check_wording, marks_of
 from statuspage.web.forms import typed
 from statuspage.web.publishing import publish_at_once
 
@@ -81,7 +82,8 @@ def correct(incident_id: str, update_id: str) -> ResponseReturnValue:
     """Give a message other words, and send it if it was taken back."""
     message, now = _message(incident_id, update_id), clock.now()
     try:
-        is_told = deliveries.correct_update(update_id, typed().get("body", ""), current_user.id, now)
+        overridden = check_wording(typed(), ["body"])
+        is_told = deliveries.correct_update(update_id, typed().get("body", ""), current_user.id, now, overridden)
     except RuleBroken as broken:
         return _correction_page(message, typed(), broken.errors), 422
     except Conflict as conflict:
@@ -148,4 +150,5 @@ def _correction_page(message: Update, values: dict[str, str], errors: dict[str, 
         is_held_back=line is not None and line.taken_back_at is not None and line.is_newest,
         typed=values,
         errors=errors,
+        marks=marks_of(values, ["body"]),
     )

@@ -12,9 +12,10 @@ from statuspage import clock
 from statuspage.actions import aftermath
 from statuspage.actions.audiences import reach
 from statuspage.actions.policies import policy_of
+from statuspage.actions.wording import overrides_of
 from statuspage.db import db
 from statuspage.models import Document, Incident, Promise, Waiver
-from statuspage.rules.documents import EDITABLE, FIELDS
+from statuspage.rules.documents import EDITABLE, FIELDS, customer_fields
 from statuspage.rules.promises import WAIVABLE
 from statuspage.rules.times import parse_typed_instant
 from statuspage.rules.vocabulary import (
@@ -31,6 +32,7 @@ from statuspage.rules.vocabulary import (
 from statuspage.web import access
 from statuspage.web.console.messages import get_incident
 from statuspage.web.console.told import lines_of
+from statuspage.web.console.wording import check_wording, marks_of
 from statuspage.web.forms import STALE, StaleForm, form_token, posted_nonce, posted_version, typed
 from statuspage.web.publishing import publish_at_once
 
@@ -134,7 +136,8 @@ def _submit(incident: Incident, kind: DocumentKind, now: datetime) -> None:
     """Save what was typed, then ask for the review: two steps, each whole by itself."""
     _save(incident, kind, now)
     document = _current(incident, kind)
-    aftermath.submit(document.id, document.version, current_user.id, now)
+    overridden = check_wording(typed(), customer_fields(kind))
+    aftermath.submit(document.id, document.version, current_user.id, now, overridden)
 
 
 def _review(incident: Incident, kind: DocumentKind, now: datetime) -> None:
@@ -161,7 +164,8 @@ def _take_back(incident: Incident, kind: DocumentKind, now: datetime) -> None:
 def _send(incident: Incident, kind: DocumentKind, now: datetime) -> None:
     _require_comms()
     if kind is DocumentKind.DIRECT_EMAIL:
-        aftermath.send_direct_email(incident.id, typed(), posted_nonce(), current_user.id, now)
+        overridden = check_wording(typed(), customer_fields(kind))
+        aftermath.send_direct_email(incident.id, typed(), posted_nonce(), current_user.id, now, overridden)
         return
     send_at = None
     if request.form.get("act") == "schedule":
@@ -216,6 +220,7 @@ def _page(incident: Incident, kind: DocumentKind, kept: Mapping[str, str] | None
     states = {*EDITABLE, DocumentState.REJECTED, *([DocumentState.SENT] if _is_owed(incident, kind) else [])}
     # What was typed is shown again, whatever became of the text meanwhile.
     typing = kept is not None and any(field.name in kept for field in FIELDS[kind])
+    values = kept if kept is not None else _opening_values(incident, kind, document)
     return render_template(
         "console/document.html",
         incident=incident,
@@ -224,8 +229,10 @@ def _page(incident: Incident, kind: DocumentKind, kept: Mapping[str, str] | None
         document=document,
         earlier=listed[1:],
         is_editable=document is None or document.state in states or kind is DocumentKind.DIRECT_EMAIL or typing,
-        typed=kept if kept is not None else _opening_values(incident, kind, document),
+        typed=values,
         errors=errors,
+        marks=marks_of(values, customer_fields(kind)),
+        overrides=overrides_of("document", [each.id for each in listed]),
         version=document.version if document else 0,
         form_token=form_token(),
         is_author=document is not None and document.author_id == current_user.id,

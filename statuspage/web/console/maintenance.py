@@ -17,6 +17,7 @@ from statuspage import clock
 from statuspage.actions import maintenances
 from statuspage.actions.audiences import maintenance_reach
 from statuspage.actions.maintenances import Change, Message, Plan, SeriesEnd
+from statuspage.actions.wording import overrides_of
 from statuspage.db import db
 from statuspage.models import Maintenance
 from statuspage.rules import maintenance as rules
@@ -34,6 +35,7 @@ from statuspage.web import access
 from statuspage.web.console.counting import counts
 from statuspage.web.console.incidents import grouped_components
 from statuspage.web.console.told import REACH_TIMES_AS_LONG
+from statuspage.web.console.wording import check_wording, marks_of
 from statuspage.web.forms import STALE, StaleForm, form_token, posted_nonce, posted_version, typed
 from statuspage.web.publishing import publish_at_once
 
@@ -68,7 +70,10 @@ LABELS = {
     "stage": "Stage",
     "windows": "Windows in the calendar",
     "why": "Why",
+    "wording": "Plain language",
 }
+TEXTS = ("title", "body")
+"""What customers read of a window."""
 DEFAULTS = {"notifies": "yes", "starts_itself": "yes", "finishes_itself": "yes", "remind_minutes": "60", "repeat": ""}
 _PAGE = "maintenance.show"
 
@@ -126,6 +131,7 @@ def plan() -> ResponseReturnValue:
         if request.form.get("action") == "check":
             wanted = maintenances.check(db.session(), wanted, now)
             return _form(typed(), _chosen(), {}, _look(wanted))
+        wanted = replace(wanted, overridden=check_wording(typed(), TEXTS))
         maintenance_id = maintenances.schedule(wanted, posted_nonce(), current_user.id, now)
     except StaleForm:
         return plan_again()
@@ -166,7 +172,10 @@ def edit(maintenance_id: str) -> ResponseReturnValue:
     """Change a window; a move is told to everybody who was told of it."""
     now = clock.now()
     try:
-        wanted = _posted_change(_get(maintenance_id))
+        window = _get(maintenance_id)
+        # A title that stays was decided on before.
+        names = ["body"] if typed().get("title") == window.title else TEXTS
+        wanted = replace(_posted_change(window), overridden=check_wording(typed(), names))
         maintenances.change(maintenance_id, wanted, posted_version(), posted_nonce(), current_user.id, now)
     except StaleForm:
         return edit_again(maintenance_id)
@@ -192,7 +201,8 @@ def act(maintenance_id: str, what: str) -> ResponseReturnValue:
     """Say something about a window, start it, finish it, call it off."""
     now, by = clock.now(), current_user.id
     try:
-        message = Message(request.form.get("body", ""), request.form.get("tell") == "yes")
+        overridden = check_wording(typed(), ["body"])
+        message = Message(request.form.get("body", ""), request.form.get("tell") == "yes", overridden)
         version, nonce = posted_version(), posted_nonce()
         if what == "update":
             stage = choose(MaintenanceStage, request.form.get("stage", ""), "stage", "Please choose a stage.")
@@ -202,9 +212,9 @@ def act(maintenance_id: str, what: str) -> ResponseReturnValue:
     except StaleForm:
         return act_again(maintenance_id, what)
     except RuleBroken as broken:
-        return _show(_get(maintenance_id), typed(), broken.errors), 422
+        return _show(_get(maintenance_id), typed(), broken.errors, what), 422
     except Conflict as conflict:
-        return _show(_get(maintenance_id), typed(), {"": str(conflict)}), 409
+        return _show(_get(maintenance_id), typed(), {"": str(conflict)}, what), 409
     publish_at_once(now)
     return redirect(url_for(_PAGE, maintenance_id=maintenance_id, done=what), 303)
 
@@ -440,6 +450,7 @@ def _fields(values: dict[str, str], chosen: Collection[str], errors: dict[str, s
         "typed": values,
         "chosen": chosen,
         "errors": errors,
+        "marks": marks_of(values, TEXTS),
         "labels": LABELS,
         "groups": grouped_components(),
         "repeats": REPEATS,
@@ -450,7 +461,7 @@ def _fields(values: dict[str, str], chosen: Collection[str], errors: dict[str, s
     }
 
 
-def _show(window: Maintenance, values: dict[str, str], errors: dict[str, str]) -> str:
+def _show(window: Maintenance, values: dict[str, str], errors: dict[str, str], tried: str = "") -> str:
     components = [each.component_id for each in window.components]
     is_open = window.stage in rules.OPEN
     series = window.series
@@ -469,6 +480,9 @@ def _show(window: Maintenance, values: dict[str, str], errors: dict[str, str]) -
         may_write=_may_write(),
         typed=values,
         errors=errors,
+        tried=tried,
+        marks=marks_of(values, ["body"]),
+        overrides=overrides_of("maintenance", [window.id]),
         labels=LABELS,
         form_token=form_token(),
         done=request.args.get("done", ""),

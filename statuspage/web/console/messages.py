@@ -13,6 +13,7 @@ from statuspage.actions import incidents
 from statuspage.actions.policies import policy_of
 from statuspage.actions.promises import promises_of
 from statuspage.actions.templates import template_for
+from statuspage.actions.wording import overrides_of
 from statuspage.db import db
 from statuspage.models import Component, Incident, InternalUpdate, Page, Promise, Update
 from statuspage.rules import messages
@@ -36,6 +37,7 @@ from statuspage.web.console.clocks import form_of
 from statuspage.web.console.drills import play_of
 from statuspage.web.console.incidents import grouped_components, posted_states
 from statuspage.web.console.told import lines_of, reach_of
+from statuspage.web.console.wording import check_wording, marks_of
 from statuspage.web.forms import STALE, StaleForm, form_token, posted_nonce, posted_version, typed
 from statuspage.web.publishing import publish_at_once
 
@@ -77,7 +79,8 @@ def post(incident_id: str, kind: str) -> ResponseReturnValue:
     chosen, now = MessageKind(kind), clock.now()
     try:
         draft, reason = messages.parse(chosen, typed(), now), typed().get("next_update_reason", "")
-        message = incidents.Post(draft, _posted_states(chosen), posted_version(), reason)
+        states, overridden = _posted_states(chosen), check_wording(typed(), messages.text_fields(chosen))
+        message = incidents.Post(draft, states, posted_version(), reason, overridden=overridden)
         ACTIONS[chosen](incident_id, message, posted_nonce(), current_user.id, now)
     except StaleForm:
         return post_again(incident_id, kind)
@@ -134,6 +137,8 @@ def _show(incident: Incident, kind: MessageKind, kept: dict[str, str] | None, er
         fields=messages.FIELDS[kind],
         typed=values,
         errors=errors,
+        marks=marks_of(values, messages.text_fields(kind)),
+        overrides=overrides_of("update", [each.id for each in incident.updates]),
         form_token=form_token(),
         states=states,
         groups=grouped_components(),
