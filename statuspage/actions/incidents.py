@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from statuspage import prose
+from statuspage.actions.drafts import forget_draft
 from statuspage.actions.ledger import audit, mark_changed, take_page
 from statuspage.actions.policies import policy_in, version_in_force
 from statuspage.actions.promises import Fact, record
@@ -309,6 +310,7 @@ def _post(session: Session, incident: Incident, update_id: str, post: Post, by: 
     fact = Fact(incident.resolved_at if resolved else None, next_update_by, reason)
     record(session, incident, EventKind.RESOLVED if resolved else EventKind.POSTED, fact, by, now)
     audit(session, by, draft.kind.value, "incident", incident.id, now, update_id=update_id, reason=reason)
+    forget_draft(session, incident.id, draft.kind, by)
 
 
 @dataclass(frozen=True)
