@@ -41,11 +41,13 @@ from statuspage.web.console import (
     course,
     delivery,
     documents,
+    drafts,
     drills,
     incidents,
     mail,
     maintenance,
     messages,
+    presence,
     reports,
 )
 
@@ -101,6 +103,8 @@ def _register(app: Flask, csrf: CSRFProtect) -> None:
         clocks,
         incidents,
         messages,
+        drafts,
+        presence,
         course,
         documents,
         delivery,
