@@ -146,7 +146,10 @@ def _show(incident: Incident, kind: MessageKind, kept: dict[str, str] | None, er
         states=states,
         groups=grouped_components(),
         promises=promises,
-        due=next((each for each in promises if each.state is PromiseState.OPEN and FORMS[each.kind] == f"/{kind.value}"), None),
+        due=next(
+            (each for each in promises if each.state is PromiseState.OPEN and FORMS[each.kind] == f"/{kind.value}"),
+            None,
+        ),
         timeline=_timeline(incident),
         form_of=form_of,
         longest=policy_of(incident.severity or Severity.SEV4).next_update,

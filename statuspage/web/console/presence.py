@@ -157,9 +157,10 @@ def _news(incident_id: str, since: int) -> list[News]:
         .limit(MOST_NEWS)
     ).all()
     about = {str(entry.detail.get("update_id", entry.object_id)) for entry, _ in entries}
-    html = dict(db.session.execute(select(Update.id, Update.body_html).where(Update.id.in_(about))).tuples().all())
-    said = select(InternalUpdate.id, InternalUpdate.body).where(InternalUpdate.id.in_(about))
-    text = dict(db.session.execute(said).tuples().all())
+    public = db.session.execute(select(Update.id, Update.body_html).where(Update.id.in_(about)))
+    internal = db.session.execute(select(InternalUpdate.id, InternalUpdate.body).where(InternalUpdate.id.in_(about)))
+    html = {row.id: row.body_html for row in public}
+    text = {row.id: row.body for row in internal}
     found = []
     for entry, name in entries:
         subject = str(entry.detail.get("update_id", entry.object_id))
