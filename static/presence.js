@@ -7,14 +7,14 @@
   const form = document.getElementById("message-form");
   let seen = people?.dataset.deeds;
   let shown = seen;
-  let page = null;
+  let page = null, timer;
 
   async function look() {
     if (document.hidden) return;
     const token = document.querySelector("[name=csrf_token]").value;
     try {
       const answer = await fetch(people.dataset.presence, { method: "POST", body: new URLSearchParams({ csrf_token: token, seen }) });
-      if (!answer.ok) return;
+      if (!answer.ok) return giveUp(answer.status);
       const fresh = parse(await answer.text());
       const others = fresh.getElementById("people");
       if (others.textContent.trim() !== people.textContent.trim()) people.replaceChildren(...others.childNodes);
@@ -23,6 +23,13 @@
     } catch (error) {
       console.warn("the others could not be seen", error);
     }
+  }
+
+  // Signed out or too old: asking again won't help. A server in trouble is asked again.
+  function giveUp(status) {
+    if (status >= 500) return;
+    clearInterval(timer);
+    people.textContent = "This page does not follow the others any more. Sign in again in another tab, then reload it.";
   }
 
   function parse(text) {
@@ -73,7 +80,7 @@
 
   if (people) {
     look();
-    setInterval(look, EVERY);
+    timer = setInterval(look, EVERY);
     document.addEventListener("visibilitychange", look);
   }
 }

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.browser
 
 MOST_PAGES, MOST_FIELDS, MOST_KEYS = 3, 4, 60
 TITLE, SYMPTOMS = "Paying by card fails", "Card payments may be declined."
-# At 12 words a minute nobody calls it typing.
-SLOW_LETTERS_A_SECOND, KEYS_A_SECOND = 1.6, 2
+# Somebody who types 20 words a minute, and looks before each other key.
+LETTERS_A_SECOND, KEYS_A_SECOND = 1.6, 2
 
 
 class Keyboard:
@@ -109,7 +109,7 @@ def test_whoever_has_read_no_manual_posts_the_first_message_within_a_minute(
     assert pages <= MOST_PAGES
     assert fields <= MOST_FIELDS
     assert hands.keys <= MOST_KEYS
-    seconds = hands.letters / SLOW_LETTERS_A_SECOND + hands.keys / KEYS_A_SECOND
+    seconds = hands.letters / LETTERS_A_SECOND + hands.keys / KEYS_A_SECOND
     assert seconds <= 60, f"{hands.letters} letters and {hands.keys} other keys"
 
 
@@ -139,6 +139,8 @@ def test_two_people_at_once_see_each_other_and_lose_nothing(live: Live, open_pag
     alan.get_by_role("button", name="Post the update").click()
     alan.wait_for_url("**?posted=update")
     told = grace.locator("#news")
+    # Coming back to a window asks at once; else it would take some seconds.
+    grace.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(told).to_contain_text("Alan posted an update at")
     expect(grace.locator("#timeline")).to_contain_text("A supplier has found the cause.")
     expect(grace.locator("#heading")).to_contain_text("Identified")

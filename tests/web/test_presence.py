@@ -142,6 +142,18 @@ def test_one_is_told_what_one_did_oneself_in_another_window(
     assert "You posted an update" in look(anonymous, room, before)
 
 
+def test_whoever_writes_a_first_message_that_is_out_already_is_led_on(
+    alan: Visitor, grace: str, started: datetime
+) -> None:
+    states = {builders.component(started, "Search"): ComponentState.OUTAGE}
+    incident_id = builders.declared(grace, states, started)
+    room = f"/console/incidents/{incident_id}"
+    before = seen(alan, room)
+    builders.post(MessageKind.ACKNOWLEDGE, incident_id, states, grace, clock.now())
+    answer = alan.post_as_is(f"{room}/presence", alan.hidden("/console/account/") | {"seen": before}).text
+    assert f'<a href="{room}/update">go on with an update</a>' in answer
+
+
 @pytest.mark.parametrize("nonsense", ["", "x", "-1", "9" * 30, "٣"])
 def test_who_does_not_say_what_was_seen_is_told_nothing(
     nonsense: str, alan: Visitor, room: str, incident_id: str, grace: str

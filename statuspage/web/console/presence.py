@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import ScalarSelect, Select, and_, func, literal, select, union_all
@@ -74,6 +74,8 @@ class News:
     """Of the public message it is about, if it is about one."""
     text: str
     """Of the internal update it is about."""
+    is_first_message: bool
+    """Whether nobody can post the first message any more."""
 
 
 @blueprint.post("/<incident_id>/presence")
@@ -93,6 +95,7 @@ def look(incident_id: str) -> ResponseReturnValue:
         "console/presence.html",
         people=people_in(incident_id, now),
         news=_news(incident_id, since) if found.deeds > since else [],
+        room=url_for("messages.room", incident_id=incident_id),
         deeds=found.deeds,
         version=found.version,
         now=now,
@@ -165,7 +168,8 @@ def _news(incident_id: str, since: int) -> list[News]:
     for entry, name in entries:
         subject = str(entry.detail.get("update_id", entry.object_id))
         did = DEEDS.get(entry.action, "changed something")
-        found.append(News(_who(entry, name), did, entry.acted_at, html.get(subject, ""), text.get(subject, "")))
+        first = entry.action == "acknowledge"
+        found.append(News(_who(entry, name), did, entry.acted_at, html.get(subject, ""), text.get(subject, ""), first))
     return found
 
 
