@@ -225,6 +225,7 @@ def test_the_pictures_of_the_documentation(chromium: Browser, tmp_path: Path) ->
 
 
 def _take(page: Page, file: Path) -> None:
+    page.wait_for_load_state()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{page.url} is wider than the screen"
     page.screenshot(path=file)
 
