@@ -15,7 +15,7 @@ function tick() {
     const left = (new Date(clock.dataset.until) - Date.now()) / 1000;
     const text = left >= 0 ? `in ${words(left)}` : `${words(left)} late`;
     if (clock.textContent !== text) clock.textContent = text;
-    const box = clock.closest(".clock, .owed, .clock-item, .promises > li");
+    const box = clock.closest(".message-due, .owed, .clock-item, .promises > li");
     if (box) box.toggleAttribute("data-late", left < 0);
   }
   for (const clock of document.querySelectorAll("[data-leaves]")) {
@@ -66,6 +66,16 @@ setInterval(async () => {
 // A drill's page follows the drill while somebody looks at it.
 const following = document.querySelector("[data-refresh-seconds]");
 if (following) setInterval(() => { if (!document.hidden) location.reload(); }, following.dataset.refreshSeconds * 1000);
+
+// A menu closes by Escape and by a click elsewhere.
+for (const menu of document.querySelectorAll("details[data-menu]")) {
+  addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+}
 
 // What is wrong is said first, to eyes and screen readers alike.
 document.getElementById("errors")?.focus();

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from statuspage.rules.times import instant_in_words, span_in_words
+from statuspage.rules.times import instant_in_words, moment_in_words, span_in_words
 from statuspage.rules.vocabulary import LABELS
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
@@ -37,6 +37,7 @@ def remembered(macro: Callable[..., str]) -> Callable[..., str]:
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "instant": instant_in_words,
+    "moment": moment_in_words,
     "machine_instant": machine_instant,
     "span": span_in_words,
     "label": label,

@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from statuspage import prose
+from statuspage.actions.drafts import forget_draft
 from statuspage.actions.ledger import audit, mark_changed, record_override, take_page
 from statuspage.actions.policies import policy_in, version_in_force
 from statuspage.actions.promises import Fact, record
@@ -312,6 +313,7 @@ def _post(session: Session, incident: Incident, update_id: str, post: Post, by: 
     record(session, incident, EventKind.RESOLVED if resolved else EventKind.POSTED, fact, by, now)
     record_override(session, "update", update_id, incident.id, post.overridden, by, now)
     audit(session, by, draft.kind.value, "incident", incident.id, now, update_id=update_id, reason=reason)
+    forget_draft(session, incident.id, draft.kind, by)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The schema: columns, keys, constraints, one-line properties. Behaviour lives elsewhere."""
 
 from statuspage.models.columns import ID_LENGTH, new_id
+from statuspage.models.drafts import MessageDraft, Presence
 from statuspage.models.incidents import (
     Drill,
     Incident,
@@ -66,10 +67,12 @@ __all__ = [
     "MaintenanceComponent",
     "MaintenanceSeries",
     "MaintenanceUpdate",
+    "MessageDraft",
     "MessageTemplate",
     "OwnWord",
     "Page",
     "PolicyVersion",
+    "Presence",
     "Promise",
     "PromiseChange",
     "ProviderEvent",

@@ -93,7 +93,7 @@ class AuditEntry(Base):
     account_id: Mapped[str | None] = mapped_column(ForeignKey("accounts.id"))
     action: Mapped[str] = mapped_column(String(60))
     object_kind: Mapped[str] = mapped_column(String(40))
-    object_id: Mapped[str] = mapped_column(String(40))
+    object_id: Mapped[str] = mapped_column(String(40), index=True)
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 

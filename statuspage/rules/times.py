@@ -94,6 +94,12 @@ def instant_in_words(instant: datetime) -> str:
     return f"{utc.day} {utc.strftime('%b %Y, %H:%M')} UTC"
 
 
+def moment_in_words(instant: datetime, now: datetime) -> str:
+    """Write an instant as people say it beside a clock: without its day when that is today's, in UTC."""
+    today = instant.astimezone(UTC).date() == require_utc(now).date()
+    return instant.astimezone(UTC).strftime("%H:%M UTC") if today else instant_in_words(instant)
+
+
 def span_in_words(span: timedelta) -> str:
     """Write a span for readers: ``2 h 10 min``, ``3 d 4 h``, ``45 s``.
 

@@ -102,6 +102,7 @@ def test_one_incident_from_declaration_to_resolution(
     # An administrator invites a comms lead, who chooses a password.
     admin = visit()
     sign_in(admin, ADMIN, ADMIN_PASSWORD)
+    admin.get_by_text("Admin", exact=True).click()
     admin.get_by_role("link", name="People").click()
     admin.get_by_label("E-mail address").fill(COMMS)
     admin.get_by_label("Name").fill("Grace")
@@ -165,7 +166,7 @@ def test_one_incident_from_declaration_to_resolution(
     assert comms.get_by_label(first_component, exact=True).input_value() == "operational"
     comms.get_by_role("button", name="Post and resolve").click()
     comms.wait_for_url("**?posted=resolve")
-    assert "Resolved" in comms.locator(".clock").inner_text()
+    assert comms.locator("#next-title").inner_text() == "Resolved"
     reader.goto(f"/incidents/{comms.url.rsplit('/', 1)[1].partition('?')[0]}")
     assert "Resolved" in reader.locator(".incident-facts").inner_text()
     assert reader.locator(".promise").count() == 0
@@ -224,6 +225,7 @@ def test_the_pictures_of_the_documentation(chromium: Browser, tmp_path: Path) ->
 
 
 def _take(page: Page, file: Path) -> None:
+    page.wait_for_load_state()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{page.url} is wider than the screen"
     page.screenshot(path=file)
 

@@ -51,7 +51,7 @@ NAMES = [
     "email", "password", "name", "title", "severity", "reason", "declared_at", "body", "minutes", "version", "act",
     "first_update", "next_update_by", "next_update_reason", "stage", "impact", "send_at", "comment", "waiver_id", "text",
     "nudges_at_00", "nudges_at_²", "holding_max", "holding_text", "role", "role_commander", "group_id", "state", "url",
-    "kind", "account_id", "visibility", "state_nosuchthing0", "state_", "form_token", "scenario", "next", "time_zone",
+    "kind", "account_id", "visibility", "state_nosuchthing0", "state_", "form_token", "suggested", "seen", "scenario", "next", "time_zone",
     "support_url", "present", "unsubscribe", "message", "what_happened", "resolved_at", "started_at",
     "scope", "component", "method", "endpoint", "erase", "scheduled_for", "scheduled_until", "repeats", "rule", "remind_minutes",
     "windows", "why",

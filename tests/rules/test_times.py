@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from statuspage.rules.times import (
     instant_in_words,
+    moment_in_words,
     next_month,
     parse_instant,
     parse_typed_instant,
@@ -97,6 +98,18 @@ def test_an_instant_that_is_not_utc_is_refused(instant: datetime) -> None:
 def test_an_instant_is_written_in_utc() -> None:
     there = timezone(timedelta(hours=2))
     assert instant_in_words(datetime(2026, 3, 1, 1, 5, tzinfo=there)) == "28 Feb 2026, 23:05 UTC"
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (datetime(2026, 2, 28, 23, 59, tzinfo=UTC), "23:05 UTC"),
+        (datetime(2026, 3, 1, 0, 0, tzinfo=UTC), "28 Feb 2026, 23:05 UTC"),
+        (datetime(2026, 2, 27, 23, 59, tzinfo=UTC), "28 Feb 2026, 23:05 UTC"),
+    ],
+)
+def test_a_moment_of_today_needs_no_day(now: datetime, words: str) -> None:
+    assert moment_in_words(datetime(2026, 3, 1, 1, 5, tzinfo=timezone(timedelta(hours=2))), now) == words
 
 
 @pytest.mark.parametrize(

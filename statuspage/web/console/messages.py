@@ -1,5 +1,6 @@
 """The incident room: what happened so far, and the form of the next public message."""
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
@@ -15,7 +16,7 @@ from statuspage.actions.promises import promises_of
 from statuspage.actions.templates import template_for
 from statuspage.actions.wording import overrides_of
 from statuspage.db import db
-from statuspage.models import Component, Incident, InternalUpdate, Page, Promise, Update
+from statuspage.models import Component, Incident, InternalUpdate, MessageDraft, Page, Promise, Update
 from statuspage.rules import messages
 from statuspage.rules.policy import UNOWED_NEXT_UPDATE
 from statuspage.rules.times import typed_instant
@@ -24,6 +25,7 @@ from statuspage.rules.vocabulary import (
     AccountRole,
     ComponentState,
     Conflict,
+    IncidentRole,
     MessageKind,
     NotFound,
     PromiseState,
@@ -33,9 +35,10 @@ from statuspage.rules.vocabulary import (
 from statuspage.settings import Settings
 from statuspage.web import access
 from statuspage.web.console import preview
-from statuspage.web.console.clocks import form_of
+from statuspage.web.console.clocks import FORMS, form_of
 from statuspage.web.console.drills import play_of
-from statuspage.web.console.incidents import grouped_components, posted_states
+from statuspage.web.console.incidents import grouped_components, people_options, posted_states
+from statuspage.web.console.presence import deeds_in, people_in
 from statuspage.web.console.told import lines_of, reach_of
 from statuspage.web.console.wording import check_wording, marks_of
 from statuspage.web.forms import STALE, StaleForm, form_token, posted_nonce, posted_version, typed
@@ -126,10 +129,12 @@ def get_incident(incident_id: str) -> Incident:
 
 
 def _show(incident: Incident, kind: MessageKind, kept: dict[str, str] | None, errors: dict[str, str]) -> str:
-    now = clock.now()
-    values = kept if kept is not None else _opening_values(incident, kind, now)
-    states = _states(incident, kind, kept)
-    lines = lines_of(incident, now)
+    now, may_post = clock.now(), current_user.role.allows(AccountRole.COMMS)
+    suggested = _suggested(incident, kind, now)
+    draft = db.session.get(MessageDraft, (incident.id, kind, current_user.id)) if kept is None and may_post else None
+    values = kept if kept is not None else suggested | (draft.fields if draft else {})
+    states = {name.removeprefix("state_"): value for name, value in values.items() if name.startswith("state_")}
+    lines, promises, play = lines_of(incident, now), _promises(incident, now), play_of(incident.id, now)
     return render_template(
         "console/room.html",
         incident=incident,
@@ -140,21 +145,47 @@ def _show(incident: Incident, kind: MessageKind, kept: dict[str, str] | None, er
         marks=marks_of(values, messages.text_fields(kind)),
         overrides=overrides_of("update", [each.id for each in incident.updates]),
         form_token=form_token(),
+        suggested=json.dumps(suggested),
+        draft=draft,
+        begin_at=_first_empty(kind, values),
         states=states,
         groups=grouped_components(),
-        promises=_promises(incident, now),
+        promises=promises,
+        due=next(
+            (each for each in promises if each.state is PromiseState.OPEN and FORMS[each.kind] == f"/{kind.value}"),
+            None,
+        ),
         timeline=_timeline(incident),
         form_of=form_of,
         longest=policy_of(incident.severity or Severity.SEV4).next_update,
-        play=play_of(incident.id, now),
+        play=play,
+        takes_messages=bool(errors) or (incident.is_open and not (play and play.drill.ended_at)),
         preview=_preview(incident, kind, values, now),
         lines=lines,
         held=next((line for line in reversed(tuple(lines.values())) if line.leaves_at), None),
         **_reach(incident, kind, {f"state_{each}": state for each, state in states.items()}, now),
-        may_post=current_user.role.allows(AccountRole.COMMS),
+        people=people_in(incident.id, now),
+        deeds=deeds_in(incident.id),
+        roles=list(IncidentRole),
+        names={each.role: each.account.name for each in incident.roles},
+        holders={f"role_{each.role.value}": each.account_id for each in incident.roles},
+        people_options=people_options(),
+        may_post=may_post,
         may_help=current_user.role.allows(AccountRole.RESPONDER),
         now=now,
     )
+
+
+def _suggested(incident: Incident, kind: MessageKind, now: datetime) -> dict[str, str]:
+    """Return what the form opens with when nothing was typed yet, by the name of its control."""
+    states = {f"state_{component_id}": state for component_id, state in _states(incident, kind).items()}
+    return _opening_values(incident, kind, now) | states
+
+
+def _first_empty(kind: MessageKind, values: Mapping[str, str]) -> str:
+    """Return the name of the field the writer begins with: the first one that must be filled in and is not."""
+    empty = (each.name for each in messages.FIELDS[kind] if each.required and not values.get(each.name, "").strip())
+    return next(empty, messages.FIELDS[kind][0].name)
 
 
 def _reach(incident: Incident, kind: MessageKind, values: Mapping[str, str], now: datetime) -> dict[str, object]:
@@ -226,10 +257,8 @@ def _known(incident: Incident, kind: MessageKind, severity: Severity) -> dict[st
     }
 
 
-def _states(incident: Incident, kind: MessageKind, kept: dict[str, str] | None) -> dict[str, str]:
+def _states(incident: Incident, kind: MessageKind) -> dict[str, str]:
     """The state each component's control opens with; resolving offers operational."""
-    if kept is not None:
-        return {name.removeprefix("state_"): value for name, value in kept.items() if name.startswith("state_")}
     resolving = kind is MessageKind.RESOLVE
     return {
         each.component_id: ComponentState.OPERATIONAL.value if resolving else each.state.value
