@@ -27,6 +27,7 @@ from statuspage.web.admin import policies as admin_policies
 from statuspage.web.admin import subscribers as admin_subscribers
 from statuspage.web.admin import suppressions as admin_suppressions
 from statuspage.web.admin import templates as admin_templates
+from statuspage.web.admin import tokens as admin_tokens
 from statuspage.web.api import documents as api_documents
 from statuspage.web.api import incidents as api_incidents
 from statuspage.web.api import pages as api_pages
@@ -121,6 +122,7 @@ def _register(app: Flask, csrf: CSRFProtect) -> None:
         admin_suppressions,
         admin_templates,
         admin_page,
+        admin_tokens,
     ):
         app.register_blueprint(part.blueprint)
     for part in (api_pages, api_incidents, api_documents, api_promises, api_subscribers, subscribe_json):
