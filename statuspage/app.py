@@ -18,6 +18,7 @@ from statuspage.rendering import FILTERS
 from statuspage.rules.vocabulary import Conflict, NotFound
 from statuspage.settings import Settings, load
 from statuspage.web import access, auth, health, hooks, manage, nudges, subscribe, subscribe_json
+from statuspage.web.admin import audit as admin_audit
 from statuspage.web.admin import channels as admin_channels
 from statuspage.web.admin import components as admin_components
 from statuspage.web.admin import imports as admin_imports
@@ -123,6 +124,7 @@ def _register(app: Flask, csrf: CSRFProtect) -> None:
         admin_templates,
         admin_page,
         admin_tokens,
+        admin_audit,
     ):
         app.register_blueprint(part.blueprint)
     for part in (api_pages, api_incidents, api_documents, api_promises, api_subscribers, subscribe_json):

@@ -111,6 +111,6 @@ def _page(values: dict[str, str], errors: dict[str, str]) -> str:
         errors=errors,
         accounts=accounts,
         invitations=invitations,
-        signed_in=dict(db.session.execute(seen).tuples()),
+        signed_in={row[0]: row[1] for row in db.session.execute(seen)},
         roles=list(AccountRole),
     )
