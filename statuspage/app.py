@@ -22,6 +22,8 @@ from statuspage.web.admin import audit as admin_audit
 from statuspage.web.admin import channels as admin_channels
 from statuspage.web.admin import components as admin_components
 from statuspage.web.admin import imports as admin_imports
+from statuspage.web.admin import integrations as admin_integrations
+from statuspage.web.admin import overview as admin_overview
 from statuspage.web.admin import page as admin_page
 from statuspage.web.admin import people as admin_people
 from statuspage.web.admin import policies as admin_policies
@@ -125,6 +127,8 @@ def _register(app: Flask, csrf: CSRFProtect) -> None:
         admin_page,
         admin_tokens,
         admin_audit,
+        admin_integrations,
+        admin_overview,
     ):
         app.register_blueprint(part.blueprint)
     for part in (api_pages, api_incidents, api_documents, api_promises, api_subscribers, subscribe_json):

@@ -11,7 +11,7 @@ from statuspage.db import db
 from statuspage.models import ApiToken
 from statuspage.rules.vocabulary import AccountRole, NotFound, RuleBroken, TokenScope, choose
 from statuspage.web import access, done
-from statuspage.web.admin.confirm import Question, ask
+from statuspage.web.confirm import Question, ask
 from statuspage.web.forms import typed
 
 blueprint = Blueprint("admin_tokens", __name__, url_prefix="/admin/tokens")

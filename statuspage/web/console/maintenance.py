@@ -30,6 +30,7 @@ from statuspage.rules.vocabulary import (
     choose,
 )
 from statuspage.web import access
+from statuspage.web.confirm import Question, ask
 from statuspage.web.console.counting import counts
 from statuspage.web.console.incidents import grouped_components
 from statuspage.web.console.told import REACH_TIMES_AS_LONG
@@ -205,6 +206,27 @@ _ACTIONS: dict[str, _Act] = {
     "finish": maintenances.finish,
     "cancel": maintenances.cancel,
 }
+
+
+@blueprint.get("/<maintenance_id>/end-series")
+@access.needs(AccountRole.COMMS)
+def ask_to_end_series(maintenance_id: str) -> ResponseReturnValue:
+    """Ask whether a window's series is to end."""
+    window = _get(maintenance_id)
+    if window.series_id is None:
+        raise NotFound("series")
+    question = Question(
+        question=f"Plan no more of “{window.title}”?",
+        consequences=(
+            "Windows that are in the calendar stay; cancel those you don’t want one by one.",
+            "No further ones are planned. This can’t be undone: plan a new series instead.",
+        ),
+        button="Plan no more of these",
+        back=url_for(_PAGE, maintenance_id=maintenance_id),
+        back_label="The window",
+        no="Go on planning them",
+    )
+    return ask(question)
 
 
 @blueprint.post("/<maintenance_id>/end-series")

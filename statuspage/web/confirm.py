@@ -15,16 +15,18 @@ class Question:
     button: str
     back: str
     back_label: str
+    no: str = "Keep it"
 
 
 def ask(question: Question, sentence: str = "") -> str:
     """Return the page that asks; ``sentence`` says why the answer could not be carried out."""
     return render_template(
-        "admin/confirm.html",
+        "components/confirm.html",
         question=question.question,
         consequences=question.consequences,
         button=question.button,
         back=question.back,
         back_label=question.back_label,
+        no=question.no,
         errors={"": sentence} if sentence else {},
     )
