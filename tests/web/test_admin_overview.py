@@ -30,7 +30,7 @@ def words(visitor: Visitor) -> str:
 
 def test_a_new_page_says_what_is_missing_and_what_to_do_first(admin: Visitor) -> None:
     page = words(admin)
-    assert "Next: page Say where readers get help: the support address is empty. Open page 4 more below" in page
+    assert "Next step: Page Say where readers get help: the support address is empty. Go to Page 4 more below" in page
     for sentence in (
         "Components ○ to do None yet Add the parts of your product that customers know by name.",
         "People ○ to do 1 person, 1 administrator Invite a second person",
@@ -68,7 +68,7 @@ def test_what_is_set_up_is_counted_and_asks_for_nothing(
     # What is broken comes first of all.
     now = clock.now()
     mail_provider.stop("The key was refused.", True, now + timedelta(minutes=5), now)
-    assert "Next: mail No mail leaves: The key was refused." in words(admin)
+    assert "Next step: Mail No mail leaves: The key was refused." in words(admin)
 
 
 def test_every_page_of_administration_is_in_the_menu_and_opens(admin: Visitor) -> None:

@@ -132,7 +132,7 @@ def test_every_page_of_the_console_is_sound_with_hostile_words_on_it(
         "/admin/subscribers/",
         "/admin/subscribers/?q=%25&state=active&method=email&component=all&kind=incidents",
         f"/admin/subscribers/{hostile_subscriber_id()}",
-        f"/admin/subscribers/{hostile_subscriber_id()}?done=unsubscribed",
+        f"/admin/subscribers/{hostile_subscriber_id()}/unsubscribe",
         "/admin/channels/",
         "/admin/suppressions/",
         "/admin/templates/",
