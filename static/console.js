@@ -67,16 +67,6 @@ setInterval(async () => {
 const following = document.querySelector("[data-refresh-seconds]");
 if (following) setInterval(() => { if (!document.hidden) location.reload(); }, following.dataset.refreshSeconds * 1000);
 
-// A menu closes by Escape and by a click elsewhere.
-for (const menu of document.querySelectorAll("details[data-menu]")) {
-  addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
-  menu.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || !menu.open) return;
-    menu.open = false;
-    menu.querySelector("summary").focus();
-  });
-}
-
 // What is wrong is said first, to eyes and screen readers alike.
 document.getElementById("errors")?.focus();
 

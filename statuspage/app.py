@@ -18,15 +18,19 @@ from statuspage.rendering import FILTERS
 from statuspage.rules.vocabulary import Conflict, NotFound
 from statuspage.settings import Settings, load
 from statuspage.web import access, auth, health, hooks, manage, nudges, subscribe, subscribe_json
+from statuspage.web.admin import audit as admin_audit
 from statuspage.web.admin import channels as admin_channels
 from statuspage.web.admin import components as admin_components
 from statuspage.web.admin import imports as admin_imports
+from statuspage.web.admin import integrations as admin_integrations
+from statuspage.web.admin import overview as admin_overview
 from statuspage.web.admin import page as admin_page
 from statuspage.web.admin import people as admin_people
 from statuspage.web.admin import policies as admin_policies
 from statuspage.web.admin import subscribers as admin_subscribers
 from statuspage.web.admin import suppressions as admin_suppressions
 from statuspage.web.admin import templates as admin_templates
+from statuspage.web.admin import tokens as admin_tokens
 from statuspage.web.admin import words as admin_words
 from statuspage.web.api import documents as api_documents
 from statuspage.web.api import incidents as api_incidents
@@ -129,6 +133,10 @@ def _register(app: Flask, csrf: CSRFProtect) -> None:
         admin_templates,
         admin_words,
         admin_page,
+        admin_tokens,
+        admin_audit,
+        admin_integrations,
+        admin_overview,
     ):
         app.register_blueprint(part.blueprint)
     for part in (api_pages, api_incidents, api_documents, api_promises, api_subscribers, subscribe_json):

@@ -347,7 +347,7 @@ def token_add(name: str, scope: str) -> None:
     from statuspage.actions import people
 
     with _installation():
-        click.echo(people.add_token(name, TokenScope(scope), clock.now()))
+        click.echo(people.add_token(name, TokenScope(scope), None, clock.now()))
 
 
 # --- practising ------------------------------------------------------------

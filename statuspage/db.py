@@ -166,6 +166,10 @@ def _take_write_lock(connection: Connection) -> None:
         raw.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}")
 
 
+# Under this name a session knows the id of the API token whose request it serves.
+API_KEY_ID = "api_key_id"
+
+
 @contextlib.contextmanager
 def transaction(now: datetime) -> Iterator[Session]:
     """Run the block in one transaction: commit at its end, roll back if it raises.

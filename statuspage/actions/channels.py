@@ -10,7 +10,7 @@ from statuspage.db import transaction
 from statuspage.delivery.announcements import announce_to_channel
 from statuspage.models import Account, Channel, new_id
 from statuspage.rules.messages import check_line
-from statuspage.rules.vocabulary import ChannelKind, NotFound, RuleBroken
+from statuspage.rules.vocabulary import ChannelKind, Conflict, NotFound, RuleBroken
 
 URL_LIMIT = 2_000
 _THIS_MACHINE = ("localhost", "127.0.0.1")
@@ -91,20 +91,41 @@ def _check_owner(session: Session, account_id: str | None) -> None:
         raise RuleBroken({"account_id": "This account does not exist any more: please choose another."})
 
 
-def remove_channel(channel_id: str, by: str, now: datetime) -> None:
-    """Post no more to a channel, what waits for it included. Raises NotFound, again too."""
+def remove_channel(channel_id: str, by: str, now: datetime) -> str:
+    """Post no more to a channel, what waits for it included. Return its name. Raises NotFound, again too."""
     with transaction(now) as session:
         channel = _usable(session, channel_id)
         channel.removed_at = now
         audit(session, by, "remove_channel", "channel", channel_id, now)
+        return channel.name
 
 
-def test_channel(channel_id: str, by: str, now: datetime) -> None:
-    """Have the worker post a test to a channel. Raises NotFound."""
+def restore_channel(channel_id: str, by: str, now: datetime) -> str:
+    """Post to a removed channel again, from now on. Return its name.
+
+    Raises NotFound, Conflict if it was not removed, or if its owner's account is disabled.
+    """
     with transaction(now) as session:
-        _usable(session, channel_id)
+        channel = session.get(Channel, channel_id, with_for_update=True)
+        if channel is None:
+            raise NotFound("channel")
+        if channel.removed_at is None:
+            raise Conflict(f"“{channel.name}” is in use already.")
+        owner = session.get(Account, channel.account_id) if channel.account_id else None
+        if owner is not None and owner.disabled_at is not None:
+            raise Conflict(f"“{channel.name}” belongs to {owner.name}, who is disabled.")
+        channel.removed_at = None
+        audit(session, by, "restore_channel", "channel", channel_id, now)
+        return channel.name
+
+
+def test_channel(channel_id: str, by: str, now: datetime) -> str:
+    """Have the worker post a test to a channel. Return its name. Raises NotFound."""
+    with transaction(now) as session:
+        channel = _usable(session, channel_id)
         announce_to_channel(session, "channel_test", channel_id, channel_id, {}, None, now)
         audit(session, by, "test_channel", "channel", channel_id, now)
+        return channel.name
 
 
 def _usable(session: Session, channel_id: str) -> Channel:

@@ -6,6 +6,7 @@ from zoneinfo import available_timezones
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from statuspage.actions.component_order import count_through
 from statuspage.actions.ledger import audit, mark_changed, take_page
 from statuspage.db import transaction
 from statuspage.delivery.announcements import announce_component_change
@@ -79,6 +80,9 @@ def edit_group(group_id: str, name: str, by: str, now: datetime) -> None:
         group = session.get(ComponentGroup, group_id)
         if group is None:
             raise NotFound("group")
+        same = select(ComponentGroup.id).where(ComponentGroup.name == checked, ComponentGroup.id != group_id)
+        if session.scalar(same) is not None:
+            raise RuleBroken({"name": "There is another group of this name already."})
         group.name, group.updated_at = checked, now
         mark_changed(session, "page", group.id, now)
         audit(session, by, "edit_group", "component_group", group.id, now, name=checked)
@@ -109,7 +113,7 @@ def create_component(name: str, description: str, group_id: str, by: str | None,
             updated_at=now,
         )
         session.add(component)
-        session.flush()
+        count_through(session)
         session.add(ComponentStateChange(component_id=component.id, state=component.state, changed_at=now))
         mark_changed(session, "component", component.id, now)
         audit(session, by, "create_component", "component", component.id, now, name=checked)
@@ -131,7 +135,10 @@ def edit_component(
         take_page(session)
         component = _get(session, component_id)
         component.name, component.description, component.updated_at = checked, about, now
-        component.group_id = _check_group(session, group_id)
+        group = _check_group(session, group_id)
+        if group != component.group_id:
+            component.group_id, component.position = group, _next_position(session, Component)
+            count_through(session)
         if state is not None and component.state is not state:
             announce_component_change(session, component.id, component.state, state, None, now)
             component.state = state
@@ -140,8 +147,8 @@ def edit_component(
         audit(session, by, "edit_component", "component", component.id, now, name=checked, state=component.state.value)
 
 
-def archive_component(component_id: str, by: str, now: datetime) -> None:
-    """Take a component off the page; its past stays.
+def archive_component(component_id: str, by: str, now: datetime) -> str:
+    """Take a component off the page; its past stays. Return its name.
 
     Raises NotFound, or Conflict while an open incident affects it.
     """
@@ -158,7 +165,8 @@ def archive_component(component_id: str, by: str, now: datetime) -> None:
             raise Conflict(f"“{component.name}” is affected by an open incident: “{busy}”. Please resolve it first.")
         component.archived_at = component.updated_at = now
         mark_changed(session, "component", component.id, now)
-        audit(session, by, "archive_component", "component", component.id, now)
+        audit(session, by, "archive_component", "component", component.id, now, name=component.name)
+        return component.name
 
 
 def _get(session: Session, component_id: str) -> Component:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from statuspage.db import API_KEY_ID
 from statuspage.models import AuditEntry, Change, Page, WordingOverride
 from statuspage.rules.vocabulary import Conflict
 
@@ -14,10 +15,16 @@ from statuspage.rules.vocabulary import Conflict
 def audit(
     session: Session, by: str | None, action: str, object_kind: str, object_id: str, now: datetime, **detail: Any
 ) -> None:
-    """Record who did what; ``by`` is an account's id, None for a program."""
+    """Record who did what; ``by`` is an account's id, None for a program: then the key that it came with is kept."""
     session.add(
         AuditEntry(
-            acted_at=now, account_id=by, action=action, object_kind=object_kind, object_id=object_id, detail=detail
+            acted_at=now,
+            account_id=by,
+            token_id=session.info.get(API_KEY_ID),
+            action=action,
+            object_kind=object_kind,
+            object_id=object_id,
+            detail=detail,
         )
     )
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from statuspage.actions.ledger import audit
 from statuspage.db import db, transaction
 from statuspage.delivery.announcements import announce_to_channel
 from statuspage.models import Channel, ProviderState
@@ -20,6 +21,7 @@ def stop(reason: str, needs_person: bool, retry_at: datetime, now: datetime) -> 
         state.stopped_at = state.stopped_at or now
         state.retry_at, state.reason, state.needs_person = retry_at, reason[:500], needs_person
         if is_news:
+            audit(session, None, "mail_stopped", "integration", NAME, now, reason=state.reason)
             detail = {"reason": state.reason}
             for channel_id in session.scalars(
                 select(Channel.id).where(Channel.account_id.is_(None), Channel.removed_at.is_(None))
@@ -37,6 +39,7 @@ def resume(now: datetime) -> None:
         state = _take(session)
         state.stopped_at = state.retry_at = None
         state.reason, state.needs_person = "", False
+        audit(session, None, "mail_resumed", "integration", NAME, now)
 
 
 def _take(session: Session) -> ProviderState:

@@ -12,13 +12,13 @@ from functools import cache
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from email_validator import EmailNotValidError, validate_email
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from statuspage.actions.ledger import audit
-from statuspage.db import db, transaction
+from statuspage.db import db, one_by_one, transaction
 from statuspage.delivery.announcements import announce_to_address
-from statuspage.models import Account, ApiToken, LoginSession, new_id
+from statuspage.models import Account, Announcement, ApiToken, LoginSession, new_id
 from statuspage.rules.messages import check_line
 from statuspage.rules.vocabulary import AccountRole, Conflict, NotFound, RuleBroken, TokenScope
 
@@ -31,6 +31,7 @@ PASSWORD_LEAST, PASSWORD_MOST_BYTES = 12, 1024
 SESSION_LIFETIME = timedelta(hours=12)
 SESSION_IDLE = timedelta(hours=4)
 _SEEN_EVERY = timedelta(minutes=1)
+INVITED_AGAIN_AFTER = timedelta(minutes=10)
 _API_KEY = re.compile(r"sp_live_([0-9a-z]{12})_([0-9A-Za-z_-]{43})")
 
 
@@ -132,25 +133,87 @@ def change_password(account_id: str, present: str, password: str, now: datetime)
 
 
 def edit_account(account_id: str, role: AccountRole, by: str, now: datetime) -> None:
-    """Give an account another role and sign out its browsers. Raises NotFound, or Conflict for one's own."""
+    """Give an account another role and sign out its browsers.
+
+    Raises NotFound, or Conflict for one's own and for the last administrator's.
+    """
     with transaction(now) as session:
         account = _usable(session, account_id)
         if account_id == by:
             raise Conflict("Your own role can only be changed by another administrator.")
+        if role is not AccountRole.ADMIN:
+            _keep_an_administrator(session, account)
         account.role = role
         _revoke_sessions(session, account_id, now)
         audit(session, by, "edit_account", "account", account_id, now, role=role.value)
 
 
-def disable_account(account_id: str, by: str | None, now: datetime) -> None:
-    """Shut an account out and sign out its browsers. Raises NotFound, or Conflict for one's own."""
+def disable_account(account_id: str, by: str | None, now: datetime) -> str:
+    """Shut an account out and sign out its browsers. Return its owner's name.
+
+    Raises NotFound, or Conflict for one's own and for the last administrator's.
+    """
     with transaction(now) as session:
         account = _usable(session, account_id)
         if account_id == by:
             raise Conflict("You can't disable your own account.")
+        _keep_an_administrator(session, account)
         account.disabled_at = now
         _revoke_sessions(session, account_id, now)
         audit(session, by, "disable_account", "account", account_id, now)
+        return account.name
+
+
+def enable_account(account_id: str, by: str, now: datetime) -> str:
+    """Let a disabled account in again, with the password and the role it had. Return its owner's name.
+
+    Raises NotFound, Conflict if it is not disabled.
+    """
+    with transaction(now) as session:
+        account = session.get(Account, account_id)
+        if account is None:
+            raise NotFound("account")
+        if account.disabled_at is None:
+            raise Conflict(f"{account.name} is not disabled.")
+        account.disabled_at = None
+        audit(session, by, "enable_account", "account", account_id, now)
+        return account.name
+
+
+def invite_again(account_id: str, by: str, now: datetime) -> str:
+    """Mail an invited person a fresh link. Return their address.
+
+    Raises NotFound; Conflict if they have a password, or were mailed a few minutes ago.
+    """
+    with transaction(now) as session:
+        account = _usable(session, account_id)
+        if account.password_hash:
+            raise Conflict(f"{account.name} has signed up already.")
+        mailed = select(func.max(Announcement.created_at)).where(
+            Announcement.kind == "invitation", Announcement.subject_id == account_id
+        )
+        last = session.scalar(mailed)
+        if last is not None and now - last < INVITED_AGAIN_AFTER:
+            raise Conflict(f"{account.name} was mailed just now. Please wait ten minutes.")
+        announce_to_address(session, "invitation", account_id, account.email, None, now)
+        audit(session, by, "invite_again", "account", account_id, now)
+        return account.email
+
+
+def _keep_an_administrator(session: Session, account: Account) -> None:
+    """Raise Conflict if this account is the last administrator who can sign in."""
+    if account.role is not AccountRole.ADMIN or not account.password_hash:
+        return
+    # Two administrators who disable each other at the same moment: one of them is too late.
+    one_by_one(session, "administrators")
+    others = select(func.count()).where(
+        Account.role == AccountRole.ADMIN,
+        Account.disabled_at.is_(None),
+        Account.password_hash != "",
+        Account.id != account.id,
+    )
+    if not session.scalar(others):
+        raise Conflict(f"{account.name} is the last administrator: please make somebody else one first.")
 
 
 def sign_in(email: str, password: str, browser: Browser, now: datetime) -> str | None:
@@ -217,14 +280,25 @@ def _revoke_sessions(session: Session, account_id: str, now: datetime, token_has
     session.execute(update(LoginSession).where(*chosen).values(revoked_at=now))
 
 
-def add_token(name: str, scope: TokenScope, now: datetime) -> str:
+def add_token(name: str, scope: TokenScope, by: str | None, now: datetime) -> str:
     """Make an API token. Return it; only its hash is kept. Raises RuleBroken for a bad name."""
     shown = check_line("name", name, 100)
     token_id, secret = new_id(), secrets.token_urlsafe(32)
     with transaction(now) as session:
         session.add(ApiToken(id=token_id, name=shown, scope=scope, secret_hash=hash_token(secret), created_at=now))
-        audit(session, None, "add_token", "api_token", token_id, now, scope=scope.value)
+        audit(session, by, "add_token", "api_token", token_id, now, name=shown, scope=scope.value)
     return f"sp_live_{token_id}_{secret}"
+
+
+def revoke_token(token_id: str, by: str, now: datetime) -> str:
+    """Refuse an API token from now on. Return the name it had. Raises NotFound, again too."""
+    with transaction(now) as session:
+        found = session.get(ApiToken, token_id, with_for_update=True, populate_existing=True)
+        if found is None or found.revoked_at is not None:
+            raise NotFound("API key")
+        found.revoked_at = now
+        audit(session, by, "revoke_token", "api_token", token_id, now, name=found.name)
+        return found.name
 
 
 def find_token(key: str, now: datetime) -> ApiToken | None:

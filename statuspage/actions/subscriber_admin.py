@@ -109,6 +109,7 @@ def resend_confirmation(subscriber_id: str, now: datetime) -> None:
             raise Conflict("This one does not wait for a confirmation.")
         if not _ask(session, subscriber, now):
             raise Conflict("They were asked less than an hour ago, or three times today: please wait.")
+        audit(session, None, "resend_confirmation", "subscriber", subscriber_id, now, source=SOURCE)
 
 
 def _ask(session: Session, subscriber: Subscriber, now: datetime) -> bool:

@@ -189,6 +189,20 @@ def announce_to_address(
     return _tell_one(session, announcement, SECURITY_LANE, subscriber_id)
 
 
+def announce_to_endpoint(session: Session, kind: str, subscriber_id: str, now: datetime) -> int:
+    """Put a post to one subscriber's endpoint into the fact's own transaction. Return its id."""
+    announcement = Announcement(
+        kind=kind,
+        audience="address",
+        visibility=Visibility.PUBLIC,
+        subject_id=subscriber_id,
+        address=subscriber_id,
+        created_at=now,
+        expanded_at=now,
+    )
+    return _tell_one(session, announcement, ENDPOINT_LANE, subscriber_id)
+
+
 def _tell_one(session: Session, announcement: Announcement, lane: int, subscriber_id: str | None = None) -> int:
     """Add an announcement with its only delivery. Return its id."""
     session.add(announcement)

@@ -51,6 +51,7 @@ PREHEADER_LIMIT = 90
 MANAGE_PATH = "subscriptions/manage"
 ROOM_LABEL = "Open the incident room"
 STATUS_PAGE_LABEL = "The status page"
+ENDPOINT_TEST = "This is a test: nothing has happened. Updates will be posted here."
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ def compose(announcement: Announcement, settings: Settings, for_customers: bool 
         "nudge": _nudge,
         "component_change": _component_change,
         "endpoint_disabled": _endpoint_disabled,
+        "mail_test": _mail_test,
     }.get(announcement.kind, _link_mail)
     return write(announcement, page_name, settings)
 
@@ -169,6 +171,8 @@ def note(announcement: Announcement, settings: Settings) -> Note:
 def note_to_subscribers(announcement: Announcement, settings: Settings) -> Note:
     """Write what subscribers' chat rooms are told. Raises LookupError if what it tells about is gone."""
     page_name = db.session.execute(select(Page.name)).scalar_one()
+    if announcement.kind == "endpoint_test":
+        return Note(f"{page_name}: updates arrive here", ENDPOINT_TEST, settings.public_url, STATUS_PAGE_LABEL)
     if announcement.kind == "component_change":
         name, before, after = _changed(announcement)
         text = f"Was: {LABELS[before]}. Now: {LABELS[after]}, since {instant_in_words(announcement.created_at)}."
@@ -414,6 +418,16 @@ def _changed(announcement: Announcement) -> tuple[str, ComponentState, Component
         raise LookupError("the component is gone")
     detail = announcement.detail or {}
     return component.name, ComponentState(detail["before"]), ComponentState(detail["after"])
+
+
+def _mail_test(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+    account = db.session.get(Account, announcement.subject_id)
+    if account is None:
+        raise LookupError("the account is gone")
+    values = {"page_name": page_name, "name": account.name, "url": f"{settings.public_url}/admin/integrations/"}
+    headers = _common_headers(announcement)
+    headers["Message-ID"] = f"<test.{announcement.id}@{_host(settings)}>"
+    return _render("mail_test", values, headers)
 
 
 def _endpoint_disabled(announcement: Announcement, page_name: str, settings: Settings) -> Message:

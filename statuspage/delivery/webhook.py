@@ -10,6 +10,7 @@ from sqlalchemy import select
 from standardwebhooks import Webhook
 
 from statuspage.db import db
+from statuspage.delivery.composition import ENDPOINT_TEST
 from statuspage.models import Announcement, Component, Incident, MaintenanceUpdate, Page, Subscriber, Update
 from statuspage.rules.vocabulary import ComponentState, MaintenanceStage, Stage
 from statuspage.settings import Settings
@@ -38,7 +39,12 @@ def payload(announcement: Announcement, settings: Settings, now: datetime) -> di
     frame = make_frame(shown, settings.public_url)
     leaves = db.session.scalars(select(Component).where(Component.archived_at.is_(None)))
     indicator, description = page_status([frame.status(each) for each in leaves])
-    tell = {"incident_update": _incident, "maintenance_update": _maintenance, "component_change": _component_change}
+    tell = {
+        "incident_update": _incident,
+        "maintenance_update": _maintenance,
+        "component_change": _component_change,
+        "endpoint_test": _test,
+    }
     told = tell[announcement.kind](announcement, frame)
     return {
         "meta": {"unsubscribe": "", "documentation": DOCUMENTATION, "generated_at": utc(now)},
@@ -70,6 +76,10 @@ def signed(content: bytes, message: str, subscriber: Subscriber, now: datetime) 
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": " ".join(Webhook(secret).sign(message, now, text) for secret in secrets),
     }
+
+
+def _test(_announcement: Announcement, _frame: Frame) -> dict[str, Any]:
+    return {"test": {"message": ENDPOINT_TEST}}
 
 
 def _incident(announcement: Announcement, frame: Frame) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, String, Text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from statuspage.db import Base, UtcDateTime
@@ -91,10 +91,20 @@ class AuditEntry(Base):
     id: Mapped[int] = mapped_column(BIG, primary_key=True)
     acted_at: Mapped[datetime] = mapped_column(UtcDateTime)
     account_id: Mapped[str | None] = mapped_column(ForeignKey("accounts.id"))
+    token_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))
+    """The key of the program that did it; with neither it was the service itself, a command or a reader.
+
+    No foreign key: SQLite would make the table anew for it, without the triggers that keep its rows as they are.
+    """
     action: Mapped[str] = mapped_column(String(60))
     object_kind: Mapped[str] = mapped_column(String(40))
     object_id: Mapped[str] = mapped_column(String(40), index=True)
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+    __table_args__ = (
+        Index("ix_audit_entries_account", "account_id", "id"),
+        Index("ix_audit_entries_object", "object_kind", "object_id", "id"),
+    )
 
 
 class Heartbeat(Base):

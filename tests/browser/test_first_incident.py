@@ -102,8 +102,8 @@ def test_one_incident_from_declaration_to_resolution(
     # An administrator invites a comms lead, who chooses a password.
     admin = visit()
     sign_in(admin, ADMIN, ADMIN_PASSWORD)
-    admin.get_by_text("Admin", exact=True).click()
-    admin.get_by_role("link", name="People").click()
+    admin.get_by_role("link", name="Administration").click()
+    admin.get_by_role("navigation", name="Administration").get_by_role("link", name="People").click()
     admin.get_by_label("E-mail address").fill(COMMS)
     admin.get_by_label("Name").fill("Grace")
     admin.get_by_role("button", name="Send the invitation").click()

@@ -82,7 +82,7 @@ def program(app: Flask, page_id: str) -> Callable[[TokenScope], Program]:
     """Return a way to get a program with a fresh key of a scope."""
 
     def make(scope: TokenScope) -> Program:
-        return Program(Visitor(app.test_client()), people.add_token("robot", scope, clock.now()), page_id)
+        return Program(Visitor(app.test_client()), people.add_token("robot", scope, None, clock.now()), page_id)
 
     return make
 

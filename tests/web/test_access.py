@@ -25,6 +25,7 @@ SAMPLES = {
     "incident_id": "nosuchthing0",
     "component_id": "nosuchthing0",
     "group_id": "nosuchthing0",
+    "token_id": "nosuchthing0",
     "account_id": "nosuchthing0",
     "channel_id": "nosuchthing0",
     "subscriber_id": "nosuchthing0",

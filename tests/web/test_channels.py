@@ -106,6 +106,7 @@ def test_a_removed_channel_is_gone_from_the_page(admin: Visitor, started: dateti
     admin.post(PATH, FIELDS)
     path = f"{PATH}{channel_id()}/remove"
     assert admin.post(path, {}, on=PATH).status_code == 303
+    assert "Nothing is posted to “#incidents” any more" in words(admin)
     assert "#incidents" not in words(admin).split("Add a channel")[0]
     assert admin.post(path, {}, on=PATH).status_code == 404
     assert db.session.get_one(Channel, channel_id()).removed_at - started < timedelta(minutes=5)  # type: ignore[operator]

@@ -21,7 +21,6 @@ from tests.web.conftest import Visitor
 
 Arrive = Callable[[AccountRole], Visitor]
 
-OWN_SCRIPTS = {f"/static/{name}.js" for name in ("console", "drafts", "presence", "shortcuts")}
 HOSTILE = "<script>alert(1)</script> \"quoted\" 'single' & {{7*7}}"
 
 
@@ -83,7 +82,7 @@ def check(visitor: Visitor, path: str) -> str:
     assert answer.status_code == 200, path
     root = check_page(answer.text)
     scripts = [script.get("src") for script in root.iter("script")]
-    assert set(scripts) <= OWN_SCRIPTS, path
+    assert all((source or "").startswith("/static/") for source in scripts), path
     title = text_of(next(root.iter("title")))
     heading = text_of(next(root.iter("h1")))
     assert title.startswith(heading) or heading in title, (title, heading)
@@ -127,13 +126,17 @@ def test_every_page_of_the_console_is_sound_with_hostile_words_on_it(
         f"/console/reports/{clock.now():%Y-%m}",
         f"/console/reports/{clock.now():%Y-%m}/SEV1",
         f"/console/reports/{clock.now():%Y-%m}/SEV1/first_update",
+        "/admin/",
+        "/admin/integrations/",
+        "/admin/tokens/",
+        "/admin/audit/",
         "/admin/components/",
         f"/admin/components/{component_id()}",
         "/admin/people/",
         "/admin/subscribers/",
         "/admin/subscribers/?q=%25&state=active&method=email&component=all&kind=incidents",
         f"/admin/subscribers/{hostile_subscriber_id()}",
-        f"/admin/subscribers/{hostile_subscriber_id()}?done=unsubscribed",
+        f"/admin/subscribers/{hostile_subscriber_id()}/unsubscribe",
         "/admin/channels/",
         "/admin/suppressions/",
         "/admin/templates/",

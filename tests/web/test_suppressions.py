@@ -66,7 +66,7 @@ def test_each_address_is_listed_with_its_reason_and_its_words(admin: Visitor, st
     assert "2 addresses" in text
     for words in (ADA, BOB, "Bounced", "Reported as spam", "&lt;script&gt;"):
         assert words in text
-    assert 'href="/admin/suppressions/"' in read(admin, "/console/")
+    assert 'href="/admin/suppressions/"' in read(admin, "/admin/")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from statuspage.actions import channels
 from statuspage.db import db
 from statuspage.models import Account, Announcement, Channel, Delivery
 from statuspage.rules.vocabulary import AccountRole, ChannelKind, RuleBroken, choose
-from statuspage.web import access
+from statuspage.web import access, done
 from statuspage.web.forms import typed
 
 blueprint = Blueprint("admin_channels", __name__, url_prefix="/admin/channels")
@@ -64,15 +64,28 @@ def add() -> ResponseReturnValue:
 @access.needs(AccountRole.ADMIN)
 def test(channel_id: str) -> ResponseReturnValue:
     """Have a test posted to a channel."""
-    channels.test_channel(channel_id, current_user.id, clock.now())
-    return redirect(url_for("admin_channels.index"), 303)
+    name = channels.test_channel(channel_id, current_user.id, clock.now())
+    done.say(f"A test to “{name}” is on its way.")
+    to = "admin_integrations.index" if request.form.get("back") == "integrations" else "admin_channels.index"
+    return redirect(url_for(to), 303)
 
 
 @blueprint.post("/<channel_id>/remove")
 @access.needs(AccountRole.ADMIN)
 def remove(channel_id: str) -> ResponseReturnValue:
-    """Post no more to a channel."""
-    channels.remove_channel(channel_id, current_user.id, clock.now())
+    """Post no more to a channel; the next page offers to take that back."""
+    name = channels.remove_channel(channel_id, current_user.id, clock.now())
+    undo = url_for("admin_channels.restore", channel_id=channel_id)
+    done.say(f"Nothing is posted to “{name}” any more, what waited for it included.", undo)
+    return redirect(url_for("admin_channels.index"), 303)
+
+
+@blueprint.post("/<channel_id>/restore")
+@access.needs(AccountRole.ADMIN)
+def restore(channel_id: str) -> ResponseReturnValue:
+    """Post to a removed channel again."""
+    name = channels.restore_channel(channel_id, current_user.id, clock.now())
+    done.say(f"“{name}” is back: reminders are posted there again.")
     return redirect(url_for("admin_channels.index"), 303)
 
 
@@ -88,26 +101,28 @@ def _page(values: dict[str, str], errors: dict[str, str]) -> str:
         "admin/channels.html",
         typed=values,
         errors=errors,
-        channels=[(channel, owner, _shown_address(channel)) for channel, owner in listed],
-        endings=_endings(),
+        channels=[(channel, owner, shown_address(channel)) for channel, owner in listed],
+        endings=endings(),
         accounts=accounts,
         kinds=list(ChannelKind),
     )
 
 
-def _shown_address(channel: Channel) -> str:
+def shown_address(channel: Channel) -> str:
     """Return so much of a channel's address as is no secret: an Apprise address has its keys anywhere."""
     parts = urlsplit(channel.url)
     return f"{parts.scheme}://{'' if channel.kind is ChannelKind.PAGER else parts.hostname}"
 
 
-def _endings() -> dict[str, Ending]:
+def endings() -> dict[str, Ending]:
+    """Return how the newest post to each channel stands."""
     newest = select(func.max(Announcement.id)).where(Announcement.audience == "channel").group_by(Announcement.address)
     rows = db.session.scalars(select(Delivery).where(Delivery.announcement_id.in_(newest)))
-    return {row.address: _ending(row) for row in rows}
+    return {row.address: ending(row) for row in rows}
 
 
-def _ending(row: Delivery) -> Ending:
+def ending(row: Delivery) -> Ending:
+    """Say how a delivery stands."""
     waits_again = row.state == Delivery.QUEUED and row.error != ""
     words = "The newest post was not taken: it is tried again." if waits_again else _WORDS[row.state]
     is_bad = waits_again or row.state in (Delivery.UNKNOWN, Delivery.DEAD)

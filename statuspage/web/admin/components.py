@@ -6,12 +6,12 @@ from flask_login import current_user
 from sqlalchemy import select
 
 from statuspage import clock
-from statuspage.actions import components
+from statuspage.actions import component_order, components
 from statuspage.db import db
 from statuspage.models import Component, ComponentGroup
 from statuspage.rules.vocabulary import AccountRole, ComponentState, Conflict, NotFound, RuleBroken, choose
-from statuspage.web import access
-from statuspage.web.console.incidents import grouped_components
+from statuspage.web import access, done
+from statuspage.web.confirm import Question, ask
 from statuspage.web.forms import typed
 
 blueprint = Blueprint("admin_components", __name__, url_prefix="/admin/components")
@@ -106,12 +106,86 @@ def edit(component_id: str) -> ResponseReturnValue:
 @blueprint.post("/<component_id>/archive")
 @access.needs(AccountRole.ADMIN)
 def archive(component_id: str) -> ResponseReturnValue:
-    """Take a component off the page."""
+    """Take a component off the page; the next page offers to take that back."""
     try:
-        components.archive_component(component_id, current_user.id, clock.now())
+        name = components.archive_component(component_id, current_user.id, clock.now())
     except Conflict as conflict:
         return _page({}, {"": str(conflict)}), 409
+    undo = url_for("admin_components.restore", component_id=component_id)
+    done.say(f"“{name}” was archived: it is off the public page. Its past incidents stay.", undo)
     return redirect(url_for("admin_components.index"), 303)
+
+
+@blueprint.post("/<component_id>/restore")
+@access.needs(AccountRole.ADMIN)
+def restore(component_id: str) -> ResponseReturnValue:
+    """Bring an archived component back."""
+    try:
+        name = component_order.restore_component(component_id, current_user.id, clock.now())
+    except Conflict as conflict:
+        return _page({}, {"": str(conflict)}), 409
+    done.say(f"“{name}” is back on the public page.")
+    return redirect(url_for("admin_components.index"), 303)
+
+
+@blueprint.post("/<component_id>/place")
+@access.needs(AccountRole.ADMIN)
+def place(component_id: str) -> ResponseReturnValue:
+    """Put a component at another place among those of its group."""
+    try:
+        to = component_order.check_place(request.form.get("place", ""))
+        number, of = component_order.place_component(component_id, to, current_user.id, clock.now())
+    except RuleBroken as broken:
+        return _page({}, {"": broken.errors["place"]}), 422
+    done.say(f"“{_get(component_id).name}” is now number {number} of {of}.")
+    return redirect(url_for("admin_components.index", _anchor=f"component-{component_id}"), 303)
+
+
+@blueprint.post("/groups/<group_id>/place")
+@access.needs(AccountRole.ADMIN)
+def place_group(group_id: str) -> ResponseReturnValue:
+    """Put a group at another place among the groups."""
+    try:
+        to = component_order.check_place(request.form.get("place", ""))
+        number, of = component_order.place_group(group_id, to, current_user.id, clock.now())
+    except RuleBroken as broken:
+        return _page({}, {"": broken.errors["place"]}), 422
+    done.say(f"The group “{_get_group(group_id).name}” is now number {number} of {of}.")
+    return redirect(url_for("admin_components.index", _anchor=f"group-{group_id}"), 303)
+
+
+@blueprint.get("/groups/<group_id>/delete")
+@access.needs(AccountRole.ADMIN)
+def ask_to_delete_group(group_id: str) -> ResponseReturnValue:
+    """Ask whether a group is to go."""
+    return _ask_to_delete(_get_group(group_id), "")
+
+
+@blueprint.post("/groups/<group_id>/delete")
+@access.needs(AccountRole.ADMIN)
+def delete_group(group_id: str) -> ResponseReturnValue:
+    """Delete a group that nothing is in."""
+    try:
+        name = component_order.delete_group(group_id, current_user.id, clock.now())
+    except Conflict as conflict:
+        return _ask_to_delete(_get_group(group_id), str(conflict)), 409
+    done.say(f"The group “{name}” was deleted.")
+    return redirect(url_for("admin_components.index"), 303)
+
+
+def _ask_to_delete(group: ComponentGroup, sentence: str) -> str:
+    question = Question(
+        question=f"Delete the group “{group.name}”?",
+        consequences=(
+            "The heading goes from every list, once nothing is under it.",
+            "Components that were archived in it come back without a group, should you bring them back.",
+            "This can’t be undone; you can add a group of the same name.",
+        ),
+        button="Delete the group",
+        back=url_for("admin_components.index"),
+        back_label="All components",
+    )
+    return ask(question, sentence)
 
 
 def _get(component_id: str) -> Component:
@@ -121,13 +195,30 @@ def _get(component_id: str) -> Component:
     return component
 
 
+def _get_group(group_id: str) -> ComponentGroup:
+    group = db.session.get(ComponentGroup, group_id)
+    if group is None:
+        raise NotFound("group")
+    return group
+
+
 def _groups() -> list[ComponentGroup]:
-    return list(db.session.scalars(select(ComponentGroup).order_by(ComponentGroup.position)))
+    return list(db.session.scalars(select(ComponentGroup).order_by(ComponentGroup.position, ComponentGroup.id)))
 
 
 def _page(values: dict[str, str], errors: dict[str, str]) -> str:
+    groups = _groups()
+    components = db.session.scalars(select(Component).order_by(Component.position, Component.id)).all()
+    shown = [each for each in components if each.archived_at is None]
+    under = [(group, [each for each in shown if each.group_id == group.id]) for group in groups]
     return render_template(
-        "admin/components.html", typed=values, errors=errors, listed=grouped_components(), groups=_groups()
+        "admin/components.html",
+        typed=values,
+        errors=errors,
+        under=under,
+        ungrouped=[each for each in shown if each.group_id is None],
+        archived=[each for each in components if each.archived_at is not None],
+        groups=groups,
     )
 
 

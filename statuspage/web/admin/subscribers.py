@@ -10,6 +10,7 @@ from flask_login import current_user
 from sqlalchemy import ColumnElement, exists, select, tuple_
 
 from statuspage import clock
+from statuspage.actions import integrations
 from statuspage.actions.subscribers import unsubscribe_by_hand
 from statuspage.db import db
 from statuspage.models import (
@@ -24,7 +25,8 @@ from statuspage.models import (
 )
 from statuspage.rules.progress import ALONE
 from statuspage.rules.vocabulary import AccountRole, Conflict, NotFound, SubscriptionKind, SubscriptionMethod
-from statuspage.web import access
+from statuspage.web import access, done
+from statuspage.web.confirm import Question, ask
 
 blueprint = Blueprint("admin_subscribers", __name__, url_prefix="/admin/subscribers")
 
@@ -48,6 +50,7 @@ MAILS: Mapping[str, str] = {
     "document": "Direct or post-incident e-mail",
     "confirm_subscription": "Link to confirm with",
     "maintenance_update": "Maintenance",
+    "endpoint_test": "Test",
 }
 
 
@@ -105,6 +108,39 @@ def show(subscriber_id: str) -> ResponseReturnValue:
     return _page(subscriber_id, "")
 
 
+@blueprint.post("/<subscriber_id>/test")
+@access.needs(AccountRole.ADMIN)
+def test(subscriber_id: str) -> ResponseReturnValue:
+    """Have a test posted to a subscriber's endpoint."""
+    try:
+        integrations.test_endpoint(subscriber_id, current_user.id, clock.now())
+    except Conflict as conflict:
+        return _page(subscriber_id, str(conflict)), 409
+    done.say("A test is on its way. Reload this page to see below how it ends.")
+    return redirect(url_for("admin_subscribers.show", subscriber_id=subscriber_id), 303)
+
+
+@blueprint.get("/<subscriber_id>/unsubscribe")
+@access.needs(AccountRole.ADMIN)
+def ask_to_unsubscribe(subscriber_id: str) -> ResponseReturnValue:
+    """Ask whether somebody is to be taken off."""
+    subscriber = db.session.get(Subscriber, subscriber_id, populate_existing=True)
+    if subscriber is None or subscriber.state in (Subscriber.UNSUBSCRIBED, Subscriber.ERASED):
+        raise NotFound("subscriber")
+    question = Question(
+        question=f"Unsubscribe {subscriber.email}?",
+        consequences=(
+            "Nothing more is sent to them, what is queued included.",
+            "Only they can take that back, by signing up and confirming again: their consent ends with this.",
+        ),
+        button="Unsubscribe them",
+        back=url_for("admin_subscribers.show", subscriber_id=subscriber_id),
+        back_label="The subscriber",
+        no="Let them stay",
+    )
+    return ask(question)
+
+
 @blueprint.post("/<subscriber_id>/unsubscribe")
 @access.needs(AccountRole.ADMIN)
 def unsubscribe(subscriber_id: str) -> ResponseReturnValue:
@@ -113,7 +149,8 @@ def unsubscribe(subscriber_id: str) -> ResponseReturnValue:
         unsubscribe_by_hand(subscriber_id, current_user.id, clock.now())
     except Conflict as conflict:
         return _page(subscriber_id, str(conflict)), 409
-    return redirect(url_for("admin_subscribers.show", subscriber_id=subscriber_id, done="unsubscribed"), 303)
+    done.say("Unsubscribed: nothing more is sent, what was queued included.")
+    return redirect(url_for("admin_subscribers.show", subscriber_id=subscriber_id), 303)
 
 
 def _page(subscriber_id: str, sentence: str) -> str:

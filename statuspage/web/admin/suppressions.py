@@ -11,7 +11,7 @@ from statuspage.db import db
 from statuspage.delivery.suppression import ERASED, is_erased
 from statuspage.models import Suppression
 from statuspage.rules.vocabulary import AccountRole, Conflict, NotFound, RuleBroken
-from statuspage.web import access
+from statuspage.web import access, done
 from statuspage.web.forms import typed
 
 blueprint = Blueprint("admin_suppressions", __name__, url_prefix="/admin/suppressions")
@@ -43,6 +43,7 @@ def lift(suppression_id: str) -> ResponseReturnValue:
         return _one(suppression_id, broken.errors), 422
     except Conflict as conflict:
         return _list({"": str(conflict)}), 409
+    done.say("Lifted: the next mail goes to this address too.")
     return redirect(url_for("admin_suppressions.index"), 303)
 
 

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from statuspage import clock
 from statuspage.actions import people
+from statuspage.db import API_KEY_ID, db
 from statuspage.rules.vocabulary import RuleBroken, TokenScope
 from statuspage.web import throttle
 from statuspage.web.api.routes import refuse
@@ -33,6 +34,8 @@ def check(needed: TokenScope) -> ResponseReturnValue | None:
     if not scope.allows(needed):
         return refuse(403, f"This key has the scope {scope.value}; this needs {needed.value}.")
     g.api_token_id, g.api_scope = token_id, scope
+    # The audit log says which program did it; the session ends with the request.
+    db.session().info[API_KEY_ID] = token_id
     return None
 
 

@@ -13,9 +13,18 @@ from statuspage.actions import drills
 from statuspage.db import db
 from statuspage.models import Drill, Incident
 from statuspage.rules.drills import SCENARIOS, Scenario, ToldInject, injects_until, next_inject_at
-from statuspage.rules.vocabulary import PAGE_STATE_WORDS, AccountRole, Conflict, IncidentRole, RuleBroken, worst_state
+from statuspage.rules.vocabulary import (
+    PAGE_STATE_WORDS,
+    AccountRole,
+    Conflict,
+    IncidentRole,
+    NotFound,
+    RuleBroken,
+    worst_state,
+)
 from statuspage.site import page
 from statuspage.web import access
+from statuspage.web.confirm import Question, ask
 from statuspage.web.console.incidents import grouped_components, people_options, posted_roles
 from statuspage.web.forms import typed
 
@@ -78,6 +87,27 @@ def start() -> ResponseReturnValue:
 def show(incident_id: str) -> ResponseReturnValue:
     """Show what readers would see, what the players were told, and at the end the score sheet."""
     return _show(incident_id, "")
+
+
+@blueprint.get("/<incident_id>/end")
+@access.needs(AccountRole.RESPONDER)
+def ask_to_end(incident_id: str) -> ResponseReturnValue:
+    """Ask whether a drill is to end."""
+    drill = db.session.get(Drill, incident_id, populate_existing=True)
+    if drill is None or drill.ended_at is not None:
+        raise NotFound("drill")
+    question = Question(
+        question="End this drill?",
+        consequences=(
+            "Nothing more can be posted in it, and the score sheet is final.",
+            "A message that is still owed counts as it stands now. This can’t be undone; the same drill can be played again.",
+        ),
+        button="End the drill",
+        back=url_for("drills.show", incident_id=incident_id),
+        back_label="The drill",
+        no="Go on playing",
+    )
+    return ask(question)
 
 
 @blueprint.post("/<incident_id>/end")
