@@ -1,5 +1,6 @@
 """The schema: columns, keys, constraints, one-line properties. Behaviour lives elsewhere."""
 
+from statuspage.models.action_items import ActionItem, ActionItemReminder, IssueExport
 from statuspage.models.columns import ID_LENGTH, new_id
 from statuspage.models.incidents import (
     Drill,
@@ -37,6 +38,8 @@ from statuspage.models.subscribers import (
 __all__ = [
     "ID_LENGTH",
     "Account",
+    "ActionItem",
+    "ActionItemReminder",
     "Alarm",
     "Announcement",
     "ApiToken",
@@ -60,6 +63,7 @@ __all__ = [
     "IncidentEvent",
     "IncidentFollow",
     "InternalUpdate",
+    "IssueExport",
     "LoginSession",
     "Maintenance",
     "MaintenanceComponent",
