@@ -98,7 +98,8 @@ def is_overdue(state: ActionItemState, due_on: date, now: datetime) -> bool:
 
 def retry_after(attempts: int, asked: float) -> timedelta:
     """Return how long to wait after so many attempts; never less than the other side asked for, in seconds."""
-    back_off = min(FIRST_RETRY * 2 ** min(max(attempts, 1) - 1, 10), LONGEST_RETRY)
+    doubled: int = 2 ** min(max(attempts, 1) - 1, 10)
+    back_off = min(FIRST_RETRY * doubled, LONGEST_RETRY)
     return max(back_off, timedelta(seconds=asked))
 
 
