@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
 
 from statuspage.rules.messages import check_line, check_paragraph
 from statuspage.rules.vocabulary import ActionItemState, Conflict, Priority, RuleBroken
@@ -137,3 +138,35 @@ def issue_body(issue: Issue) -> str:
         marker(issue.item_id),
     )
     return "\n".join(lines)
+
+
+class Outcome(StrEnum):
+    """What became of a question to the issue tracker."""
+
+    FILED = "filed"
+    """The issue is there."""
+    SEEN = "seen"
+    """The tracker said how the issue stands."""
+    LATER = "later"
+    """It is to be tried again: the tracker has trouble, or its answer went missing."""
+    REFUSED = "refused"
+    """A person has to see to it."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the issue tracker said."""
+
+    outcome: Outcome
+    words: str = ""
+    """What is wrong, for people."""
+    retry_after: float = 0
+    """Seconds it asks to wait."""
+    number: int = 0
+    url: str = ""
+    etag: str = ""
+    is_closed: bool = False
+    is_dropped: bool = False
+    """Closed, as not to be done."""
+    is_gone: bool = False
+    """There is no such issue any more."""
