@@ -35,6 +35,7 @@ from statuspage.web.api import routes as api
 from statuspage.web.api import subscribers as api_subscribers
 from statuspage.web.console import (
     account,
+    action_items,
     board,
     clocks,
     counting,
@@ -103,6 +104,7 @@ def _register(app: Flask, csrf: CSRFProtect) -> None:
         messages,
         course,
         documents,
+        action_items,
         delivery,
         drills,
         maintenance,
