@@ -58,9 +58,11 @@ def _action_items() -> None:
         _account("created_by_id"),
         _instant("created_at"),
         _instant("updated_at"),
-        sa.CheckConstraint("(state = 'open') = (settled_at IS NULL)", name="ck_action_items_settled_has_its_time"),
-        sa.CheckConstraint("state <> 'dropped' OR reason <> ''", name="ck_action_items_dropped_has_its_reason"),
-        sa.CheckConstraint("remind_at IS NULL OR state = 'open'", name="ck_action_items_reminded_while_open"),
+        sa.CheckConstraint(
+            "(state = 'open') = (settled_at IS NULL)", name=op.f("ck_action_items_settled_has_its_time")
+        ),
+        sa.CheckConstraint("state <> 'dropped' OR reason <> ''", name=op.f("ck_action_items_dropped_has_its_reason")),
+        sa.CheckConstraint("remind_at IS NULL OR state = 'open'", name=op.f("ck_action_items_reminded_while_open")),
         sa.ForeignKeyConstraint(["incident_id"], ["incidents.id"], name="fk_action_items_incident_id_incidents"),
         sa.ForeignKeyConstraint(["owner_id"], ["accounts.id"], name="fk_action_items_owner_id_accounts"),
         sa.ForeignKeyConstraint(["created_by_id"], ["accounts.id"], name="fk_action_items_created_by_id_accounts"),
@@ -103,7 +105,9 @@ def _issues() -> None:
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("etag", sa.String(length=200), nullable=False),
         _instant("looked_at", nullable=True),
-        sa.CheckConstraint("(state = 'filed') = (number IS NOT NULL)", name="ck_issue_exports_filed_has_its_number"),
+        sa.CheckConstraint(
+            "(state = 'filed') = (number IS NOT NULL)", name=op.f("ck_issue_exports_filed_has_its_number")
+        ),
         sa.ForeignKeyConstraint(["item_id"], ["action_items.id"], name="fk_issue_exports_item_id_action_items"),
         sa.ForeignKeyConstraint(["asked_by_id"], ["accounts.id"], name="fk_issue_exports_asked_by_id_accounts"),
         sa.PrimaryKeyConstraint("item_id", name="pk_issue_exports"),
