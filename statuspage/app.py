@@ -40,6 +40,7 @@ from statuspage.web.api import routes as api
 from statuspage.web.api import subscribers as api_subscribers
 from statuspage.web.console import (
     account,
+    action_items,
     board,
     clocks,
     counting,
@@ -113,6 +114,7 @@ def _register(app: Flask, csrf: CSRFProtect) -> None:
         presence,
         course,
         documents,
+        action_items,
         delivery,
         drills,
         maintenance,

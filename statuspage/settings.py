@@ -4,6 +4,7 @@ A setting comes from the environment variable of its name, or from the file
 that ``NAME_FILE`` points to (for secrets).
 """
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,11 +18,15 @@ from statuspage.signatures import read_public_key
 
 SECRET_KEY_MINIMUM = 32
 SENDGRID_DEFAULT_URL = "https://api.sendgrid.com"
+GITHUB_DEFAULT_URL = "https://api.github.com"
 # The variables that name an object store other than the big ones' own: obstore reads them.
 ENDPOINTS = {
     "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
     "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
 }
+
+
+_REPOSITORY = re.compile(r"[A-Za-z0-9-]{1,39}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
 
 
 class SettingsError(Exception):
@@ -90,6 +95,17 @@ SETTINGS = (
         "",
         "Where the worker copies the published site to: `s3://BUCKET/PREFIX`, `gs://…`, `az://…` or `file:///PATH`.",
     ),
+    Setting(
+        "GITHUB_REPOSITORY",
+        "",
+        "Where action items are filed as issues, as `OWNER/NAME`; demands GITHUB_TOKEN.",
+    ),
+    Setting("GITHUB_TOKEN", "", "A token that may write issues in GITHUB_REPOSITORY."),
+    Setting(
+        "GITHUB_URL",
+        GITHUB_DEFAULT_URL,
+        "Base address of GitHub's API: for GitHub Enterprise `https://HOST/api/v3`.",
+    ),
     Setting("ADMIN_EMAIL", "admin@example.com", "E-mail address of the first administrator."),
     Setting("ADMIN_PASSWORD", "made and printed once", "Password of the first administrator."),
     Setting("STATUSPAGE_TESTING", "", "`1` in an installation that only tests use; never set it elsewhere."),
@@ -117,6 +133,16 @@ class SmtpServer:
 
 
 @dataclass(frozen=True)
+class GitHub:
+    """Where action items are filed as issues."""
+
+    repository: str
+    token: str = field(repr=False)
+    url: str = GITHUB_DEFAULT_URL
+    """Base address of the API, without a slash at its end."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings, checked."""
 
@@ -139,6 +165,8 @@ class Settings:
     admin_password: str = field(repr=False)
     publish_to: str = ""
     """Where the published folder is copied to; empty: nowhere."""
+    github: GitHub | None = None
+    """None: action items are not filed as issues."""
     guard_allow: frozenset[str] = frozenset()
     """What tests may post to inside their own machine (delivery/guard.py)."""
 
@@ -203,6 +231,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         admin_email=_address("ADMIN_EMAIL", given["ADMIN_EMAIL"] or "admin@example.com"),
         admin_password=given["ADMIN_PASSWORD"],
         publish_to=_target("PUBLISH_TO", given["PUBLISH_TO"], environ, data_dir),
+        github=_github(given),
         guard_allow=_guard_allow(given["GUARD_ALLOW"], given["STATUSPAGE_TESTING"]),
     )
 
@@ -417,6 +446,35 @@ def _webhook_key(text: str) -> str:
             "SENDGRID_WEBHOOK_KEY must be the public key that SendGrid shows under “Signed Event Webhook”."
         ) from None
     return key
+
+
+def _github(given: Mapping[str, str]) -> GitHub | None:
+    repository, token, url = given["GITHUB_REPOSITORY"], given["GITHUB_TOKEN"], given["GITHUB_URL"]
+    if not (repository or token or url):
+        return None
+    for name in ("GITHUB_REPOSITORY", "GITHUB_TOKEN"):
+        if not given[name]:
+            other = next(each for each in ("GITHUB_REPOSITORY", "GITHUB_TOKEN", "GITHUB_URL") if given[each])
+            raise SettingsError(f"{name} must be set together with {other}.")
+    if not _REPOSITORY.fullmatch(repository):
+        raise SettingsError("GITHUB_REPOSITORY must look like OWNER/NAME.")
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise SettingsError("GITHUB_TOKEN must be one word, as GitHub showed it.")
+    return GitHub(repository, token, _github_url(url or GITHUB_DEFAULT_URL))
+
+
+def _github_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        fine = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1) > 0
+        fine = fine and not (parts.query or parts.fragment or parts.username)
+    except ValueError:
+        fine = False
+    if not fine:
+        raise SettingsError("GITHUB_URL must be an address such as https://github.example.com/api/v3.")
+    if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        raise SettingsError("GITHUB_URL would send the token in the clear: please use https.")
+    return text.rstrip("/")
 
 
 def _smtp(text: str) -> SmtpServer | None:

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from statuspage import clock
 from statuspage.actions import (
+    action_items,
     aftermath,
     audiences,
     escalation,
@@ -33,6 +34,7 @@ from statuspage.delivery.handover import Handovers
 from statuspage.delivery.providers import transport_for
 from statuspage.delivery.transport import ChannelDown, Message, Outcome, Receipt, Transport
 from statuspage.endpoint_posts import EndpointPosts
+from statuspage.issue_lane import IssueLane
 from statuspage.models import Channel, Heartbeat
 from statuspage.replica import Replica
 from statuspage.settings import Settings
@@ -72,6 +74,7 @@ class Worker:
         self._told_of_stop = True
         self._posts = posts.Posts()
         self._endpoints = EndpointPosts(settings, self._owner)
+        self._issues = IssueLane(settings, self._owner)
         self._replica = Replica(settings)
         self._beat_at: datetime | None = None
         self._forgot_at: datetime | None = None
@@ -85,9 +88,11 @@ class Worker:
         steps: tuple[Callable[[datetime], bool], ...] = (
             self._keep_promises,
             self._keep_windows,
+            self._remind_of_action_items,
             self._expand,
             self._deliver_to_channels,
             self._deliver_to_endpoints,
+            self._file_issues,
             self._clear_suppressions,
             self._deliver,
             self._take_in,
@@ -128,6 +133,12 @@ class Worker:
         for maintenance_id in due:
             _each_by_itself(maintenance_id, maintenance_clock.take_step, maintenance_clock.push_back, now)
         return len(due) == maintenance_clock.AT_ONCE
+
+    def _remind_of_action_items(self, now: datetime) -> bool:
+        due = action_items.due_reminders(now)
+        for item_id in due:
+            _each_by_itself(item_id, action_items.remind, action_items.put_off, now)
+        return len(due) == action_items.AT_ONCE
 
     def _expand(self, now: datetime) -> bool:
         try:
@@ -264,6 +275,9 @@ class Worker:
     def _deliver_to_endpoints(self, now: datetime) -> bool:
         return self._endpoints.deliver(now)
 
+    def _file_issues(self, now: datetime) -> bool:
+        return self._issues.work(now)
+
     def _clear_suppressions(self, now: datetime) -> bool:
         """Have the mail provider forget addresses that may be written to again: before they are, or it drops that."""
         lifted = suppression.claim_lifted(now)
@@ -283,6 +297,7 @@ class Worker:
         self._guarded(self._finish_mail, now)
         self._guarded(self._finish_posts, now)
         self._guarded(self._finish_endpoints, now)
+        self._guarded(self._finish_issues, now)
         self._replica.stop()
 
     def _finish_mail(self, now: datetime) -> bool:
@@ -297,6 +312,10 @@ class Worker:
 
     def _finish_endpoints(self, now: datetime) -> bool:
         self._endpoints.finish(now)
+        return False
+
+    def _finish_issues(self, now: datetime) -> bool:
+        self._issues.finish(now)
         return False
 
     def _take_in(self, now: datetime) -> bool:

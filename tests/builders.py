@@ -4,7 +4,7 @@ import itertools
 from datetime import datetime, timedelta
 from typing import Any
 
-from statuspage.actions import channels, components, incidents, maintenances, people, subscriptions
+from statuspage.actions import action_items, channels, components, incidents, maintenances, people, subscriptions
 from statuspage.actions.people import Browser
 from statuspage.actions.subscriptions import SignUp
 from statuspage.db import db
@@ -150,3 +150,13 @@ def window(now: datetime, component_ids: tuple[str, ...], by: str | None = None,
 def seen(maintenance_id: str) -> int:
     """Return the newest version, as somebody sees who has just opened the window."""
     return db.session.get_one(Maintenance, maintenance_id, populate_existing=True).version
+
+
+def task(owner: str, now: datetime, **changes: str) -> dict[str, str]:
+    """Return an action item as somebody types it; due in a week."""
+    due = (now + timedelta(days=7)).date().isoformat()
+    return {"title": "Watch the memory", "owner_id": owner, "priority": "high", "due_on": due} | changes
+
+
+def action_item(incident_id: str, by: str, now: datetime, *, owner: str = "", **changes: str) -> str:
+    return action_items.add(incident_id, task(owner or by, now, **changes), nonce(), by, now)

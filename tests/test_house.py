@@ -159,7 +159,8 @@ def test_only_delivery_speaks_to_mail_providers() -> None:
 
 def test_the_web_imports_nothing_that_sends() -> None:
     sending = tuple(
-        f"statuspage.delivery.{name}" for name in ("transport", "sendgrid_mail", "smtp", "files", "chat", "endpoints")
+        f"statuspage.delivery.{name}"
+        for name in ("transport", "sendgrid_mail", "smtp", "files", "chat", "endpoints", "github")
     )
     # The two that do send run beside the requests, never inside one.
     sending += ("statuspage.delivery.providers", "statuspage.worker", "statuspage.watchdog")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from statuspage.settings import SettingsError, load, load_folder
+from statuspage.settings import GitHub, SettingsError, load, load_folder
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -73,6 +73,23 @@ def test_the_secret_key_is_made_once_and_kept_from_others(folder: Path) -> None:
             {"PUBLISH_TO": "s3://bucket", "AWS_ENDPOINT": "http://s3.example.com"},
             "AWS_ENDPOINT would send the published site's credentials in the clear: please use https.",
         ),
+        ({"GITHUB_TOKEN": "t"}, "GITHUB_REPOSITORY must be set together with GITHUB_TOKEN."),
+        ({"GITHUB_REPOSITORY": "a/b"}, "GITHUB_TOKEN must be set together with GITHUB_REPOSITORY."),
+        (
+            {"GITHUB_URL": "https://github.example.com/api/v3"},
+            "GITHUB_REPOSITORY must be set together with GITHUB_URL.",
+        ),
+        ({"GITHUB_REPOSITORY": "a/..", "GITHUB_TOKEN": "t"}, "GITHUB_REPOSITORY must look like OWNER/NAME."),
+        ({"GITHUB_REPOSITORY": "https://github.com/a/b", "GITHUB_TOKEN": "t"}, "GITHUB_REPOSITORY must look like"),
+        ({"GITHUB_REPOSITORY": "a/b", "GITHUB_TOKEN": "two words"}, "GITHUB_TOKEN must be one word"),
+        (
+            {"GITHUB_REPOSITORY": "a/b", "GITHUB_TOKEN": "t", "GITHUB_URL": "github.example.com"},
+            "GITHUB_URL must be an address such as https://github.example.com/api/v3.",
+        ),
+        (
+            {"GITHUB_REPOSITORY": "a/b", "GITHUB_TOKEN": "t", "GITHUB_URL": "http://github.example.com"},
+            "GITHUB_URL would send the token in the clear: please use https.",
+        ),
         ({"PORT_FILE": "/nowhere/at/all"}, "PORT_FILE can't be read: "),
         ({"PORT": "8000", "PORT_FILE": "x"}, "PORT and PORT_FILE are both set: please keep one."),
     ],
@@ -95,6 +112,17 @@ def test_a_wrong_setting_is_named_in_one_sentence(environ: dict[str, str], sente
 def test_the_site_is_copied_where_it_is_wanted(target: str, kept: str, folder: Path) -> None:
     environ = {"DATA_DIR": str(folder), "PUBLISH_TO": target, "AWS_ENDPOINT_URL": "http://127.0.0.1:9000"}
     assert load(environ).publish_to == kept
+
+
+def test_a_repository_for_action_items(folder: Path) -> None:
+    environ = {"GITHUB_REPOSITORY": "larkspur/work.items", "GITHUB_TOKEN": "a-token"}
+    assert load({"DATA_DIR": str(folder)} | environ).github == GitHub("larkspur/work.items", "a-token")
+    enterprise = environ | {"GITHUB_URL": "https://github.example.com/api/v3/"}
+    loaded = load({"DATA_DIR": str(folder)} | enterprise).github
+    assert loaded is not None
+    assert loaded.url == "https://github.example.com/api/v3"
+    assert "a-token" not in repr(loaded)
+    assert load({"DATA_DIR": str(folder)}).github is None
 
 
 def test_the_site_is_not_copied_into_itself(folder: Path) -> None:

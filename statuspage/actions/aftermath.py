@@ -11,8 +11,10 @@ from statuspage.actions.incidents import claim_form, require_drill_goes_on, take
 from statuspage.actions.ledger import audit, mark_changed, record_override, take_page
 from statuspage.actions.policies import policy_in, version_in_force
 from statuspage.actions.promises import NOTHING_ELSE, Fact, promises_of, record
+from statuspage.actions.timelines import timeline_of
+from statuspage.actions.wording import own_words
 from statuspage.db import db, transaction
-from statuspage.delivery.announcements import announce_to_address, announce_to_customers
+from statuspage.delivery.announcements import announce_to_address, announce_to_customers, announce_to_subscribers
 from statuspage.models import Account, AuditEntry, Document, Incident, Promise, Waiver, new_id
 from statuspage.rules import documents
 from statuspage.rules.documents import About
@@ -82,6 +84,9 @@ def save_document(
         take_page(session)
         incident = _get_incident(session, incident_id)
         document = current_document(session, incident_id, kind)
+        if kind is DocumentKind.POST_MORTEM:
+            kept = document.fields.get(documents.TIMELINE, "") if document else ""
+            fields[documents.TIMELINE] = kept or timeline_of(session, incident)
         if document is None or document.state not in documents.EDITABLE:
             if document is not None and document.state is DocumentState.APPROVED:
                 raise Conflict("This text is approved already: send it, or have it sent back first.")
@@ -97,20 +102,44 @@ def save_document(
         return document.id
 
 
+def renew_timeline(document_id: str, version: int, by: str, now: datetime) -> None:
+    """Write a post-mortem's timeline anew from what is recorded by now; what was added by hand stays.
+
+    Raises NotFound, Conflict if it is past its review or changed meanwhile.
+    """
+    with transaction(now) as session:
+        document = session.get(Document, document_id, with_for_update=True, populate_existing=True)
+        if document is None or document.kind is not DocumentKind.POST_MORTEM:
+            raise NotFound("document")
+        if document.state not in documents.EDITABLE:
+            raise Conflict("This text is past its review: write it anew first.")
+        if document.version != version:
+            raise Conflict(SOMEBODY_FASTER)
+        incident = _get_incident(session, document.incident_id)
+        document.fields = document.fields | {documents.TIMELINE: timeline_of(session, incident)}
+        document.updated_at, document.version = now, document.version + 1
+        _render(session, document, incident)
+        audit(session, by, "renew_timeline", "document", document_id, now)
+
+
 def submit(document_id: str, version: int, by: str, now: datetime, overridden: Sequence[str] = ()) -> None:
-    """Ask for a second person's review.
+    """Ask for a second person's review. What the wording check marks and the writer left is put on record.
 
-    ``overridden`` are words that are marked and that the author leaves as they are.
+    ``overridden`` are the marked words that customers will read.
 
-    Raises NotFound, Conflict if it is no draft, changed meanwhile, or its incident goes on.
+    Raises NotFound, RuleBroken if a part is missing, Conflict if it is no
+    draft, changed meanwhile, or its incident goes on.
     """
     with transaction(now) as session:
         document = _take(session, document_id, version, DocumentState.DRAFT)
         if _get_incident(session, document.incident_id).is_open:
             raise Conflict("This incident goes on: its text can be reviewed once it is resolved.")
+        documents.require_complete(document.kind, document.fields)
+        marked = documents.marks(document.kind, document.fields, own_words())
+        left = {field: [each.found for each in found] for field, found in marked.items()}
         document.state, document.updated_at = DocumentState.IN_REVIEW, now
         record_override(session, "document", document_id, document.incident_id, overridden, by, now)
-        audit(session, by, "submit", "document", document_id, now)
+        audit(session, by, "submit", "document", document_id, now, **({"marked": left} if left else {}))
 
 
 def review(document_id: str, version: int, approve: bool, comment: str, by: str, now: datetime) -> None:
@@ -169,8 +198,8 @@ def send(document_id: str, version: int, send_at: datetime | None, by: str | Non
         _send(session, document, incident, by, now)
 
 
-def publish_post_mortem(document_id: str, version: int, by: str, now: datetime) -> None:
-    """Put the approved public version of a post-mortem onto the incident's page.
+def publish_post_mortem(document_id: str, version: int, by: str, now: datetime, *, announce: bool = False) -> None:
+    """Put the approved public version of a post-mortem onto the incident's page; tell subscribers if that is wanted.
 
     Raises NotFound, RuleBroken without a public version, Conflict if it is not approved or changed meanwhile.
     """
@@ -188,7 +217,9 @@ def publish_post_mortem(document_id: str, version: int, by: str, now: datetime) 
         record(session, incident, EventKind.POST_MORTEM_PUBLISHED, NOTHING_ELSE, by, now)
         if incident.is_published:
             mark_changed(session, "incident", incident.id, now)
-        audit(session, by, "publish", "document", document_id, now)
+            if announce:
+                announce_to_subscribers(session, "post_mortem", document.id, incident, now)
+        audit(session, by, "publish", "document", document_id, now, announced=announce and incident.is_published)
 
 
 def send_test(document_id: str, by: str, now: datetime) -> None:
@@ -340,7 +371,14 @@ def _render(session: Session, document: Document, incident: Incident) -> None:
     """Write the finished text down; who signs it changes with the review."""
     session.refresh(document, ["author", "reviewer"])
     reviewer = document.reviewer.name if document.reviewer else ""
-    about = About(incident.title, incident.started_at, incident.resolved_at, document.author.name, reviewer)
+    about = About(
+        incident.title,
+        incident.started_at,
+        incident.resolved_at,
+        document.author.name,
+        reviewer,
+        incident.severity or "",
+    )
     document.body = documents.render(document.kind, document.fields, about)
     document.body_html = prose.to_html(document.body)
 

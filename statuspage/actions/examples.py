@@ -137,7 +137,6 @@ STORIES = (
             "went_well": "Customers were told within ten minutes, and that bank transfer works.",
             "went_poorly": "The resolve message came two minutes after its promised time.",
             "impact": "About 1,900 declined payments in 63 minutes.",
-            "action_items": "Automatic switch of partners, payments team, high, done\nMonthly test of it, payments team, medium",
             "lessons": "A switch that is never tried is not a switch.",
             "public_text": "For an hour most card payments were declined, because one of our payment partners had an "
             "outage and we changed to the other by hand. That change now happens by itself within a minute, and we "
@@ -240,7 +239,6 @@ STORIES = (
             "summary": "A change slowed sign-in down for one customer in five.",
             "root_cause": "The change asked the database once for every role instead of once for all.",
             "impact": "One customer in five waited up to a minute, for 88 minutes.",
-            "action_items": "Load test for sign-in, accounts team, high",
         },
     ),
 )

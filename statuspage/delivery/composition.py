@@ -15,12 +15,14 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 from sqlalchemy import select
 
+from statuspage import prose
 from statuspage.db import db
 from statuspage.delivery.outbox import Batch
 from statuspage.delivery.transport import Message, Note, Recipient
 from statuspage.links import Purpose, make_token, signer
 from statuspage.models import (
     Account,
+    ActionItem,
     Announcement,
     Channel,
     Component,
@@ -32,6 +34,7 @@ from statuspage.models import (
     Update,
 )
 from statuspage.rendering import environment
+from statuspage.rules.documents import PUBLIC_TEXT
 from statuspage.rules.maintenance import window_in_words
 from statuspage.rules.times import instant_in_words
 from statuspage.rules.vocabulary import (
@@ -45,7 +48,7 @@ from statuspage.rules.vocabulary import (
 from statuspage.settings import Settings
 
 # What goes to many, each of whom has links of their own.
-TO_MANY = ("incident_update", "maintenance_update", "document", "component_change")
+TO_MANY = ("incident_update", "maintenance_update", "document", "component_change", "post_mortem")
 # What mail programs show of a mail's beginning in their lists.
 PREHEADER_LIMIT = 90
 MANAGE_PATH = "subscriptions/manage"
@@ -99,6 +102,8 @@ def compose(announcement: Announcement, settings: Settings, for_customers: bool 
         "incident_update": _incident_update,
         "maintenance_update": _maintenance_update,
         "nudge": _nudge,
+        "post_mortem": _post_mortem,
+        "action_item": _action_item,
         "component_change": _component_change,
         "endpoint_disabled": _endpoint_disabled,
         "mail_test": _mail_test,
@@ -179,6 +184,8 @@ def note_to_subscribers(announcement: Announcement, settings: Settings) -> Note:
         return Note(f"{page_name}: {name} is {LABELS[after].lower()}", text, settings.public_url, STATUS_PAGE_LABEL)
     if announcement.kind == "maintenance_update":
         return _maintenance_note(announcement, page_name, settings)
+    if announcement.kind == "post_mortem":
+        return _post_mortem_note(announcement, page_name, settings)
     update = db.session.get(Update, announcement.subject_id)
     if update is None:
         raise LookupError("the update is gone")
@@ -192,6 +199,23 @@ def note_to_subscribers(announcement: Announcement, settings: Settings) -> Note:
         url=f"{settings.public_url}/incidents/{update.incident_id}",
         url_label="The whole story",
     )
+
+
+def _post_mortem_note(announcement: Announcement, page_name: str, settings: Settings) -> Note:
+    document = _told_document(announcement)
+    return Note(
+        title=f"{page_name}: {document.incident.title}, what we learned",
+        text=document.fields[PUBLIC_TEXT],
+        url=f"{settings.public_url}/incidents/{document.incident_id}#post-mortem",
+        url_label="The whole story",
+    )
+
+
+def _told_document(announcement: Announcement) -> Document:
+    document = db.session.get(Document, announcement.subject_id)
+    if document is None:
+        raise LookupError("the document is gone")
+    return document
 
 
 def _maintenance_note(announcement: Announcement, page_name: str, settings: Settings) -> Note:
@@ -364,9 +388,7 @@ def render_document(mail: DocumentMail) -> tuple[str, str, str]:
 
 
 def _document(announcement: Announcement, page_name: str, settings: Settings, for_customers: bool) -> Message:
-    document = db.session.get(Document, announcement.subject_id)
-    if document is None:
-        raise LookupError("the document is gone")
+    document = _told_document(announcement)
     incident, marks = document.incident, _marks(announcement, settings)
     manage_url = "" if for_customers else f"{settings.public_url}/{MANAGE_PATH}/{marks['manage']}"
     unsubscribe_url = "" if for_customers else f"{settings.public_url}/unsubscribe/{marks['token']}"
@@ -389,6 +411,42 @@ def _document(announcement: Announcement, page_name: str, settings: Settings, fo
     if unsubscribe_url:
         headers |= _list_headers(manage_url, unsubscribe_url, settings)
     return Message(subject, text, html, headers)
+
+
+def _post_mortem(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+    """Write the mail of a published post-mortem: its public version and nothing else of it."""
+    document, marks = _told_document(announcement), _marks(announcement, settings)
+    text = document.fields[PUBLIC_TEXT]
+    mail = DocumentMail(
+        page_name=page_name,
+        headline=f"{document.incident.title}: what we learned",
+        body=text,
+        # Cleaned by prose.
+        body_html=Markup(prose.to_html(text)),  # noqa: S704
+        incident_url=f"{settings.public_url}/incidents/{document.incident_id}#post-mortem",
+        manage_url=f"{settings.public_url}/{MANAGE_PATH}/{marks['manage']}",
+        unsubscribe_url=f"{settings.public_url}/unsubscribe/{marks['token']}",
+    )
+    subject, plain, html = render_document(mail)
+    headers = _common_headers(announcement)
+    headers["Message-ID"] = f"<post_mortem.{document.id}.{marks['recipient']}@{_host(settings)}>"
+    return Message(subject, plain, html, headers | _list_headers(mail.manage_url, mail.unsubscribe_url, settings))
+
+
+def _action_item(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+    item = db.session.get(ActionItem, announcement.subject_id)
+    if item is None:
+        raise LookupError("the action item is gone")
+    values = {
+        "page_name": page_name,
+        "item": item,
+        "number": (announcement.detail or {})["number"],
+        "url": f"{settings.public_url}/console/action-items/{item.id}",
+        "issue_url": item.issue.url if item.issue else "",
+    }
+    headers = _common_headers(announcement)
+    headers["Message-ID"] = f"<action_item.{announcement.id}@{_host(settings)}>"
+    return _render("action_item", values, headers)
 
 
 def _component_change(announcement: Announcement, page_name: str, settings: Settings) -> Message:

@@ -11,7 +11,8 @@ from standardwebhooks import Webhook
 
 from statuspage.db import db
 from statuspage.delivery.composition import ENDPOINT_TEST
-from statuspage.models import Announcement, Component, Incident, MaintenanceUpdate, Page, Subscriber, Update
+from statuspage.models import Announcement, Component, Document, Incident, MaintenanceUpdate, Page, Subscriber, Update
+from statuspage.rules.documents import PUBLIC_TEXT
 from statuspage.rules.vocabulary import ComponentState, MaintenanceStage, Stage
 from statuspage.settings import Settings
 from statuspage.shapes import (
@@ -44,6 +45,7 @@ def payload(announcement: Announcement, settings: Settings, now: datetime) -> di
         "maintenance_update": _maintenance,
         "component_change": _component_change,
         "endpoint_test": _test,
+        "post_mortem": _post_mortem,
     }
     told = tell[announcement.kind](announcement, frame)
     return {
@@ -87,6 +89,28 @@ def _incident(announcement: Announcement, frame: Frame) -> dict[str, Any]:
     told = db.session.get(Update, announcement.subject_id)
     if told is None:
         raise LookupError("the update is gone")
+    return _as_of(told, frame)
+
+
+def _post_mortem(announcement: Announcement, frame: Frame) -> dict[str, Any]:
+    """Return the incident with all its updates, and the post-mortem that was published of it."""
+    document = db.session.get(Document, announcement.subject_id)
+    if document is None:
+        raise LookupError("the document is gone")
+    told = _as_of(document.incident.updates[0], frame)
+    published_at = frame.instant(document.sent_at)
+    told["incident"] |= {
+        "status": "postmortem",
+        "updated_at": published_at,
+        "postmortem_body": document.fields[PUBLIC_TEXT],
+        "postmortem_body_last_updated_at": published_at,
+        "postmortem_published_at": published_at,
+        "postmortem_notified_subscribers": True,
+    }
+    return told
+
+
+def _as_of(told: Update, frame: Frame) -> dict[str, Any]:
     shown = told.incident
     updates = [each for each in shown.updates if each.sequence <= told.sequence]
     monitoring = next((each.posted_at for each in updates if each.stage is Stage.MONITORING), None)

@@ -1,5 +1,6 @@
 """The schema: columns, keys, constraints, one-line properties. Behaviour lives elsewhere."""
 
+from statuspage.models.action_items import ActionItem, ActionItemReminder, IssueExport
 from statuspage.models.columns import ID_LENGTH, new_id
 from statuspage.models.drafts import MessageDraft, Presence
 from statuspage.models.incidents import (
@@ -39,6 +40,8 @@ from statuspage.models.wording import OwnWord, WordingOverride
 __all__ = [
     "ID_LENGTH",
     "Account",
+    "ActionItem",
+    "ActionItemReminder",
     "Alarm",
     "Announcement",
     "ApiToken",
@@ -62,6 +65,7 @@ __all__ = [
     "IncidentEvent",
     "IncidentFollow",
     "InternalUpdate",
+    "IssueExport",
     "LoginSession",
     "Maintenance",
     "MaintenanceComponent",

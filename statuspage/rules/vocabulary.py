@@ -174,6 +174,30 @@ class DocumentState(StrEnum):
     SENT = "sent"
 
 
+class ActionItemState(StrEnum):
+    """How a thing to be done after an incident stands."""
+
+    OPEN = "open"
+    DONE = "done"
+    DROPPED = "dropped"
+
+
+class Priority(StrEnum):
+    """How soon a thing is to be done."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class IssueState(StrEnum):
+    """How far an action item has come on its way to the issue tracker."""
+
+    WAITING = "waiting"
+    FILED = "filed"
+    FAILED = "failed"
+
+
 class ChannelKind(StrEnum):
     """Ways to the team besides e-mail."""
 
@@ -261,6 +285,8 @@ LABELS: Mapping[str, str] = {
     DocumentState.REJECTED: "Rejected",
     DocumentState.APPROVED: "Approved",
     DocumentState.SENT: "Sent",
+    ActionItemState.DONE: "Done",
+    ActionItemState.DROPPED: "Dropped",
     ChannelKind.SLACK: "Slack",
     ChannelKind.TEAMS: "Microsoft Teams",
     ChannelKind.PAGER: "Pager or other (Apprise)",

@@ -139,7 +139,8 @@ def item_html(updates: Sequence[PublicUpdate], entry: Entry | None = None) -> Ma
         begins, ends = instant_in_words(entry.started_at), instant_in_words(entry.ended_at)
         parts.append(f"<p>Planned from {begins} to {ends}.</p>")
     if entry is not None and entry.post_mortem:
-        parts.append(f"<p><strong>What we learned</strong></p>\n{entry.post_mortem}")
+        published = f"<small>{instant_in_words(entry.post_mortem_at)}</small><br>" if entry.post_mortem_at else ""
+        parts.append(f"<p>{published}<strong>Post-mortem</strong></p>\n{entry.post_mortem}")
     parts += [
         f"<p><small>{_posted_in_words(update)}</small><br><strong>{escape(update.label)}</strong></p>\n{update.html}"
         for update in updates

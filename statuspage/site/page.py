@@ -119,6 +119,8 @@ class Entry:
     components: tuple[PublicComponent, ...]
     """Empty in lists and feeds."""
     post_mortem: Markup
+    post_mortem_at: datetime | None = None
+    """When its post-mortem was published."""
     changed_at: datetime | None = None
     """When anything readers see of it was last changed, corrections too; None in lists."""
     stage: str = ""
@@ -357,6 +359,7 @@ def _from_incident(event: Event) -> Entry:
         ),
         # Few incidents have one, and Markdown is slow for a list of hundreds.
         post_mortem=Markup(prose.to_html(row.post_mortem)) if row.post_mortem else Markup(),  # noqa: S704  (cleaned by prose)
+        post_mortem_at=row.post_mortem_published_at,
         changed_at=_latest(
             row.post_mortem_published_at, *(at for each in updates for at in (each.posted_at, each.edited_at))
         ),

@@ -72,6 +72,7 @@ def known(app: Flask, started: datetime) -> dict[str, str]:
         "kind": "update", "step": "severity", "document": "post-mortem", "severity": "SEV1", "month": "2026-11",
         "promise_kind": "first_update", "name": "x.eml", "drill_id": incident_id, "page_id": "nosuchthing0", "announcement_id": "1",
         "maintenance_id": builders.window(started, (part,)), "what": "update",
+        "item_id": builders.action_item(incident_id, by, started),
     }  # fmt: skip
 
 

@@ -128,7 +128,7 @@ def test_a_correction_shows_as_one_and_renews_the_item_without_moving_it() -> No
 
 def test_what_was_learned_comes_first() -> None:
     html = feed(entries.incident(post_mortem=Markup("<p>We now test this.</p>"))).items[0].html
-    assert html.index("What we learned") < html.index("We now test this.") < html.index("We look into it.")
+    assert html.index("Post-mortem") < html.index("We now test this.") < html.index("We look into it.")
 
 
 @pytest.mark.parametrize(

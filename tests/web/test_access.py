@@ -20,6 +20,7 @@ Arrive = Callable[[AccountRole], Visitor]
 SAMPLES = {
     "step": "severity",
     "document": "post-mortem",
+    "item_id": "nosuchthing0",
     "promise_id": "nosuchthing0",
     "page_id": "nosuchthing0",
     "incident_id": "nosuchthing0",

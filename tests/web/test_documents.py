@@ -206,7 +206,7 @@ def test_closing_says_what_is_owed_and_waivers_take_two(author: Visitor, reviewe
     assert owed(incident_id) == []
     assert author.post(close, {}).status_code == 303
     assert db.session.get_one(Incident, incident_id, populate_existing=True).closed_at is not None
-    assert re.search(r"<strong>Closed</strong>", author.get(f"/console/incidents/{incident_id}").text)
+    assert re.search(r">Closed</h2>", author.get(f"/console/incidents/{incident_id}").text)
 
 
 def test_kinds_of_text_do_not_mix(author: Visitor, incident_id: str, email: str) -> None:

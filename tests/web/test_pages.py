@@ -161,7 +161,7 @@ def test_pages_that_say_what_is_wrong_are_sound_too(incident_id: str, arrive: Ar
         "/admin/page/",
         "/admin/imports/",
         "/admin/policies/SEV2",
-        *(f"{room}/{step}" for step in ("severity", "declaration", "internal-update", "post-mortem")),
+        *(f"{room}/{step}" for step in ("severity", "declaration", "internal-update", "post-incident-email")),
         f"{room}/updates/{update_id()}/correct",
     ):
         answer = admin.post(

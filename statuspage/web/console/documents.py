@@ -1,6 +1,6 @@
 """The direct e-mail, the post-incident e-mail and the post-mortem; waivers; closing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -15,7 +15,7 @@ from statuspage.actions.policies import policy_of
 from statuspage.actions.wording import overrides_of
 from statuspage.db import db
 from statuspage.models import Document, Incident, Promise, Waiver
-from statuspage.rules.documents import EDITABLE, FIELDS, customer_fields
+from statuspage.rules.documents import EDITABLE, FIELDS, PUBLIC_TEXT, customer_fields, public_start
 from statuspage.rules.promises import WAIVABLE
 from statuspage.rules.times import parse_typed_instant
 from statuspage.rules.vocabulary import (
@@ -30,6 +30,7 @@ from statuspage.rules.vocabulary import (
     Visibility,
 )
 from statuspage.web import access
+from statuspage.web.console import post_mortems
 from statuspage.web.console.messages import get_incident
 from statuspage.web.console.told import lines_of
 from statuspage.web.console.wording import check_wording, marks_of
@@ -132,6 +133,21 @@ def _save(incident: Incident, kind: DocumentKind, now: datetime) -> None:
     aftermath.save_document(incident.id, kind, typed(), posted_version(), current_user.id, now)
 
 
+def _start_public(incident: Incident, kind: DocumentKind, now: datetime) -> None:
+    """Save what was typed, with a beginning for the public version where it has none."""
+    fields = typed()
+    if not fields.get(PUBLIC_TEXT, "").strip():
+        fields[PUBLIC_TEXT] = public_start(fields, post_mortems.prevention_of(incident.id))
+    aftermath.save_document(incident.id, kind, fields, posted_version(), current_user.id, now)
+
+
+def _renew_timeline(incident: Incident, kind: DocumentKind, now: datetime) -> None:
+    """Save what was typed, then write the timeline anew: two steps, each whole by itself."""
+    _save(incident, kind, now)
+    document = _current(incident, kind)
+    aftermath.renew_timeline(document.id, document.version, current_user.id, now)
+
+
 def _submit(incident: Incident, kind: DocumentKind, now: datetime) -> None:
     """Save what was typed, then ask for the review: two steps, each whole by itself."""
     _save(incident, kind, now)
@@ -177,7 +193,9 @@ def _send(incident: Incident, kind: DocumentKind, now: datetime) -> None:
 
 def _publish_post_mortem(incident: Incident, kind: DocumentKind, now: datetime) -> None:
     _require_comms()
-    aftermath.publish_post_mortem(_current(incident, kind).id, posted_version(), current_user.id, now)
+    announce = request.form.get("announce") == "yes"
+    document = _current(incident, kind)
+    aftermath.publish_post_mortem(document.id, posted_version(), current_user.id, now, announce=announce)
 
 
 def _send_test(incident: Incident, kind: DocumentKind, now: datetime) -> None:
@@ -186,6 +204,8 @@ def _send_test(incident: Incident, kind: DocumentKind, now: datetime) -> None:
 
 _ACTS: Mapping[str, Callable[[Incident, DocumentKind, datetime], None]] = {
     "save": _save,
+    "start-public": _start_public,
+    "renew-timeline": _renew_timeline,
     "submit": _submit,
     "approve": _review,
     "send-back": _review,
@@ -209,30 +229,38 @@ def _current(incident: Incident, kind: DocumentKind) -> Document:
     return document
 
 
-def _page(incident: Incident, kind: DocumentKind, kept: Mapping[str, str] | None, errors: Mapping[str, str]) -> str:
-    listed = db.session.scalars(
-        select(Document)
-        .where(Document.incident_id == incident.id, Document.kind == kind)
-        .order_by(Document.created_at.desc(), Document.id)
-        .execution_options(populate_existing=True)
-    ).all()
-    document = listed[0] if listed else None
-    states = {*EDITABLE, DocumentState.REJECTED, *([DocumentState.SENT] if _is_owed(incident, kind) else [])}
+def post_mortem_page(incident: Incident, kept: Mapping[str, str], errors: Mapping[str, str]) -> str:
+    """Return the page of a post-mortem with an action item as it was typed below it."""
+    return _page(incident, DocumentKind.POST_MORTEM, None, {}, item=(kept, errors))
+
+
+def _page(
+    incident: Incident,
+    kind: DocumentKind,
+    kept: Mapping[str, str] | None,
+    errors: Mapping[str, str],
+    item: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
+) -> str:
+    document, earlier = _listed(incident, kind)
+    states = {*EDITABLE, DocumentState.REJECTED}
+    if _is_owed(incident, kind) or (kind is DocumentKind.POST_MORTEM and "again" in request.args):
+        states.add(DocumentState.SENT)
     # What was typed is shown again, whatever became of the text meanwhile.
     typing = kept is not None and any(field.name in kept for field in FIELDS[kind])
-    values = kept if kept is not None else _opening_values(incident, kind, document)
+    shown = kept if kept is not None else _opening_values(incident, kind, document)
+    is_post_mortem = kind is DocumentKind.POST_MORTEM
+    item_typed, item_errors = item
     return render_template(
-        "console/document.html",
+        "console/post_mortem.html" if is_post_mortem else "console/document.html",
         incident=incident,
         kind=kind,
         fields=FIELDS[kind],
         document=document,
-        earlier=listed[1:],
+        earlier=earlier,
         is_editable=document is None or document.state in states or kind is DocumentKind.DIRECT_EMAIL or typing,
-        typed=values,
+        typed=shown,
         errors=errors,
-        marks=marks_of(values, customer_fields(kind)),
-        overrides=overrides_of("document", [each.id for each in listed]),
+        overrides=overrides_of("document", [each.id for each in (document, *earlier) if each is not None]),
         version=document.version if document else 0,
         form_token=form_token(),
         is_author=document is not None and document.author_id == current_user.id,
@@ -241,7 +269,25 @@ def _page(incident: Incident, kind: DocumentKind, kept: Mapping[str, str] | None
         lines=lines_of(incident, clock.now()),
         now=clock.now(),
         audience=policy_of(incident.severity or Severity.SEV4).audience,
+        item_typed=item_typed,
+        item_errors=item_errors,
+        **(
+            post_mortems.values(incident, document, shown)
+            if is_post_mortem
+            else {"marks": marks_of(shown, customer_fields(kind))}
+        ),
     )
+
+
+def _listed(incident: Incident, kind: DocumentKind) -> tuple[Document | None, Sequence[Document]]:
+    """Return the newest text of a kind, and those before it."""
+    listed = db.session.scalars(
+        select(Document)
+        .where(Document.incident_id == incident.id, Document.kind == kind)
+        .order_by(Document.created_at.desc(), Document.id)
+        .execution_options(populate_existing=True)
+    ).all()
+    return (listed[0] if listed else None), listed[1:]
 
 
 def _is_owed(incident: Incident, kind: DocumentKind) -> bool:

@@ -19,7 +19,7 @@ from statuspage.web.console.counting import counts
 WAYS = ((INCIDENT_LANE, "E-mail"), (ENDPOINT_LANE, "Webhooks and chat rooms"))
 # More are counted only where somebody waits for the answer: the incident room opens at once.
 COUNTED_AT_ONCE = 50_000
-KINDS = ("incident_update", "document")
+KINDS = ("incident_update", "document", "post_mortem")
 # A million subscribers are counted in a second; the preview asks again whenever a writer pauses.
 REACH_TIMES_AS_LONG = 60
 
