@@ -81,7 +81,7 @@ def test_a_resolved_incident_is_listed_on_its_day_with_its_duration(
     front = text_of(check_page(read("/")))
     assert "All systems operational" in front
     assert "Signing in fails Resolved 21 Nov 2026, 13:50 UTC, lasted 1 h 10 min" in front
-    assert "No incidents." in front
+    assert "No incidents reported." in front
     assert "Next update by 21 Nov 2026, 15:30 UTC" not in front
 
 
@@ -210,7 +210,7 @@ def test_a_new_month_gets_a_page_and_a_link_to_it(
     builders.acknowledged(writer, {sign_in: ComponentState.OUTAGE}, now)
     publisher.refresh(settings, now)
     publisher.refresh(settings, now + timedelta(days=14))
-    assert "No incidents in this month." in read("/history/2026-12")
+    assert "No incidents reported in this month." in read("/history/2026-12")
     assert 'href="/history/2026-12"' in read("/history/2026-11")
 
 
