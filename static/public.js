@@ -6,11 +6,12 @@ const full = new Intl.DateTimeFormat([], { dateStyle: "full", timeStyle: "short"
 for (const time of document.querySelectorAll("time[datetime]")) {
   const at = new Date(time.dateTime);
   time.title = `${full.format(at)} (your time)`;
-  if (at.getTimezoneOffset() === 0) continue;
+  // A table has no room for it.
+  if (at.getTimezoneOffset() === 0 || time.closest("table")) continue;
   const local = document.createElement("span");
   local.className = "local";
-  local.textContent = ` (${(at.getDate() === at.getUTCDate() ? hour : withDay).format(at)} your time)`;
-  time.after(local);
+  local.textContent = `(${(at.getDate() === at.getUTCDate() ? hour : withDay).format(at)} your time)`;
+  time.after(" ", local);
 }
 
 function look() {

@@ -429,10 +429,15 @@ def _assets() -> Mapping[str, bytes]:
         b"".join((STATIC / name).read_bytes() for name in ("base.css", own)) for own in ("public.css", "feed.css")
     )
     scripts = [("page", "public.js"), ("days", "days.js")]
-    named = [("page", "css", styles), ("feed", "css", feed_styles)]
-    named += [(name, "js", (STATIC / file).read_bytes()) for name, file in scripts]
+    named = [("page", "css", _lean(styles)), ("feed", "css", _lean(feed_styles))]
+    named += [(name, "js", _lean((STATIC / file).read_bytes())) for name, file in scripts]
     named += [(name, "png", (STATIC / f"og/{name}.png").read_bytes()) for name in cards.PICTURES]
     return {f"/assets/{name}.{hashlib.sha256(body).hexdigest()[:16]}.{suffix}": body for name, suffix, body in named}
+
+
+def _lean(source: bytes) -> bytes:
+    """Leave out what readers' browsers have no use for: indentation and comments that have lines to themselves."""
+    return re.sub(rb"(?m)^[ \t]*(?://.*|/\*[^*]*\*/)\n|^\s+", b"", source)
 
 
 @cache

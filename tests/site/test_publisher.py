@@ -298,7 +298,7 @@ def test_maintenance_is_announced_without_hiding_the_state(
     front = text_of(check_page(read("/")))
     assert "Sign-in Outage" in front
     assert "Under maintenance" not in front
-    assert "Moving house In progress Maintenance, 21 Nov 2026, 14:00 UTC to 21 Nov 2026, 16:00 UTC" in front
+    assert "Moving house In progress Maintenance, 21 Nov 2026, 14:00 UTC to 16:00 UTC" in front
     check_page(read("/incidents/maintenance0"))
 
 
@@ -311,7 +311,8 @@ def test_hostile_words_show_as_they_were_typed(
     publisher.refresh(settings, now)
     for path in ("/", f"/incidents/{incident_id}"):
         root = check_page(read(path))
-        assert [script.get("src") for script in root.iter("script")] == [publisher._asset_path("js")]
+        ours = {publisher._asset_path("js"), publisher._asset_path("js", "days")}
+        assert {script.get("src") for script in root.iter("script")} <= ours
         assert not [link for link in root.iter("a") if (link.get("href") or "").startswith("javascript")]
         assert HOSTILE in text_of(root)
     for path in ("/history.rss", "/history.atom"):
