@@ -5,7 +5,9 @@
   const DAY = 86400000;
   const KEYS = { ArrowLeft: -1, ArrowRight: 1, Home: -DAYS, End: DAYS };
   const today = Date.parse(document.querySelector("[data-today]").dataset.today);
-  const named = new Intl.DateTimeFormat(document.documentElement.lang, { day: "numeric", month: "short", timeZone: "UTC" });
+  // The page writes 12 Nov, and so must English here.
+  const language = document.documentElement.lang.replace(/^en$/, "en-GB");
+  const named = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", timeZone: "UTC" });
   const isMirrored = getComputedStyle(document.documentElement).direction === "rtl";
   // Each condition's word stands in the key below the bars.
   const words = new Map([...document.querySelectorAll(".bars-key li")].map((item) => [item.querySelector("path").classList[0], item.textContent.trim()]));
