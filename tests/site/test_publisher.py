@@ -200,7 +200,7 @@ def test_the_front_page_moves_on_with_the_days(
     publisher.refresh(settings, now)
     tomorrow = now + timedelta(days=1)
     assert "/" in publisher.refresh(settings, tomorrow)
-    assert "Sunday, 22 November" in read("/")
+    assert "Sun, 22 November" in read("/")
     assert publisher.refresh(settings, tomorrow) == []
 
 
@@ -401,4 +401,4 @@ def test_readers_are_sent_no_comments() -> None:
     assert len(texts) == 4
     for text in texts:
         assert not [line for line in text.splitlines() if not line or line.startswith(("//", "/*", " "))]
-        assert text.endswith("}\n") or text.endswith(");\n")
+        assert text.endswith(("}\n", ");\n"))

@@ -70,7 +70,7 @@ def test_the_form_offers_every_component_in_its_group_and_every_kind(anonymous: 
 
 
 @pytest.mark.parametrize(("asked", "chosen"), [("slack", "slack"), ("webhook", "webhook"), ("fax", "email")])
-def test_a_link_may_choose_the_way(anonymous: Visitor, page_id: str, asked: str, chosen: str) -> None:
+def test_a_link_may_choose_the_way(anonymous: Visitor, asked: str, chosen: str) -> None:
     page = anonymous.get(f"/subscribe?method={asked}").text
     assert re.findall(r'name="method" value="([^"]+)" checked', page) == [chosen]
     # The address to post to is in sight where it is needed.
