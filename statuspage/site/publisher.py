@@ -437,7 +437,7 @@ def _assets() -> Mapping[str, bytes]:
 
 def _lean(source: bytes) -> bytes:
     """Leave out what readers' browsers have no use for: indentation and comments that have lines to themselves."""
-    return re.sub(rb"(?m)^[ \t]*(?://.*|/\*[^*]*\*/)\n|^\s+", b"", source)
+    return re.sub(rb"(?m)^\s*(?://.*|/\*[^*]*\*/)\n|^\s+", b"", source)
 
 
 @cache
