@@ -1,23 +1,39 @@
-// Readers see UTC; beside a promise, their own time, and an honest line once it has passed.
+// Readers see UTC; beside it their own time, and an honest line once a promise has passed.
 "use strict";
-const twoDigits = new Intl.DateTimeFormat([], { hour: "numeric", minute: "2-digit" });
-const withDay = new Intl.DateTimeFormat([], { weekday: "long", hour: "numeric", minute: "2-digit" });
+const hour = new Intl.DateTimeFormat([], { hour: "numeric", minute: "2-digit" });
+const withDay = new Intl.DateTimeFormat([], { weekday: "short", hour: "numeric", minute: "2-digit" });
 const full = new Intl.DateTimeFormat([], { dateStyle: "full", timeStyle: "short" });
-for (const time of document.querySelectorAll("time[datetime]")) time.title = `${full.format(new Date(time.dateTime))} (your time)`;
+for (const time of document.querySelectorAll("time[datetime]")) {
+  const at = new Date(time.dateTime);
+  time.title = `${full.format(at)} (your time)`;
+  // A table has no room for it.
+  if (at.getTimezoneOffset() === 0 || time.closest("table")) continue;
+  const local = document.createElement("span");
+  local.className = "local";
+  local.textContent = `(${(at.getDate() === at.getUTCDate() ? hour : withDay).format(at)} your time)`;
+  time.after(" ", local);
+}
+
 function look() {
-  for (const promise of document.querySelectorAll(".promise[data-due]")) {
-    const due = new Date(promise.dataset.due);
-    const late = due < Date.now();
-    const words = due.toDateString() === new Date().toDateString() ? twoDigits : withDay;
-    const text = late ? "This update is late. We are sorry." : `${words.format(due)} your time`;
-    let line = promise.querySelector("span");
-    if (!line) line = promise.appendChild(document.createElement("span"));
-    line.className = late ? "late" : "local";
-    if (line.textContent !== text) line.textContent = text;
+  for (const promise of document.querySelectorAll("[data-due]")) {
+    if (new Date(promise.dataset.due) >= Date.now() || promise.querySelector(".late")) continue;
+    const line = document.createElement("span");
+    line.className = "late";
+    line.textContent = " This update is late. We are sorry.";
+    (promise.querySelector("dd") ?? promise).append(line);
   }
 }
 look();
 setInterval(look, 10000);
+
+// The panel of ways to hear more is closed like any other: by Escape, and by a click beside it.
+const ways = document.querySelector(".get-updates");
+addEventListener("click", (event) => { if (ways && !ways.contains(event.target)) ways.open = false; });
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !ways?.open) return;
+  ways.open = false;
+  ways.querySelector("summary").focus();
+});
 
 // A page says by itself when nobody renews it any more: what was well then may not be well now. The front page is made
 // anew every minute; the others change when something happens, so current.json tells whether anybody is still at it.
@@ -37,7 +53,9 @@ function tell(text) {
       state.classList.replace("state-operational", "state-unknown");
       state.textContent = state.closest("#page-state") ? "Not known just now" : "Unknown";
     }
-    document.querySelector(".banner-operational")?.classList.replace("banner-operational", "banner-unknown");
+    const banner = document.querySelector(".banner-operational");
+    banner?.classList.replace("banner-operational", "banner-unknown");
+    banner?.querySelector(".whose")?.remove();
     if (isFront) document.title = document.title.replace(/: [^:]*$/, ": not known just now");
   }
   if (note.textContent !== text) note.textContent = text;
@@ -50,8 +68,8 @@ function inUtc(milliseconds) {
 }
 
 function renew() {
-  const fields = [...document.querySelectorAll("main input, main textarea")];
-  const isTyping = fields.some((field) => field.value !== field.defaultValue || field === document.activeElement);
+  const fields = [...document.querySelectorAll("input, textarea")];
+  const isTyping = ways?.open || fields.some((field) => field.value !== field.defaultValue || field === document.activeElement);
   // Never more than once a minute, should a cache go on giving out the old page.
   if (!isTyping && performance.now() > 60000) location.reload();
   else tell(`This page is as of ${inUtc(made)}. There is a newer one: please reload it.`);

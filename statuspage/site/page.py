@@ -39,6 +39,7 @@ from statuspage.rules.vocabulary import (
     Visibility,
     worst_state,
 )
+from statuspage.site.course import Course, courses
 from statuspage.site.shelf import Event, Shelf
 
 DAYS_ON_FRONT = 14
@@ -133,6 +134,8 @@ class Entry:
     is_cancelled: bool = False
     made: dict[str, Any] = field(default_factory=dict, repr=False)
     """What was made of it: kept as long as it is."""
+    courses: tuple[Course, ...] = ()
+    """How an incident weighed on its components over time; empty in lists."""
 
     @property
     def path(self) -> str:
@@ -342,6 +345,8 @@ def _made(event: Event, name: str, make: Callable[[Event], Entry]) -> Entry:
 def _from_incident(event: Event) -> Entry:
     row, updates = event.row, event.updates
     is_open = row.stage is not Stage.RESOLVED
+    said = [(each.posted_at, each.component_states) for each in reversed(updates)]
+    listed = {each.id: each.name for each in event.components if each.archived_at is None}
     return Entry(
         kind="incident",
         id=row.id,
@@ -364,6 +369,7 @@ def _from_incident(event: Event) -> Entry:
             row.post_mortem_published_at, *(at for each in updates for at in (each.posted_at, each.edited_at))
         ),
         stage=row.stage.value,
+        courses=courses(said, row.started_at, row.resolved_at, listed),
     )
 
 

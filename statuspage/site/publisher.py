@@ -14,9 +14,22 @@ from statuspage.db import db
 from statuspage.models import Change, Incident, IncidentComponent, Maintenance, MaintenanceComponent
 from statuspage.rendering import TEMPLATES, environment, machine_instant
 from statuspage.rules.times import next_month, require_utc
-from statuspage.rules.vocabulary import LABELS, PAGE_STATE_WORDS
+from statuspage.rules.vocabulary import LABELS
 from statuspage.settings import Settings
-from statuspage.site import badge, calendar, contact, feeds, notices, page, snapshot, statuspage_v2, uptime
+from statuspage.site import (
+    badge,
+    calendar,
+    cards,
+    contact,
+    feeds,
+    headline,
+    notices,
+    page,
+    snapshot,
+    statuspage_v2,
+    uptime,
+)
+from statuspage.site.cards import Card
 from statuspage.site.page import Frame
 from statuspage.site.records import Records, load_records
 from statuspage.site.shelf import Shelf
@@ -128,7 +141,7 @@ def publish_all(settings: Settings, now: datetime) -> list[str]:
 def layout_values(settings: Settings) -> dict[str, object]:
     """Return what ``public/layout.html`` needs, for the dynamic public pages too."""
     frame = page.load_frame(settings.public_url)
-    return {"frame": frame, "stylesheet": _asset_path("css"), "script": _asset_path("js")}
+    return {"frame": frame, "card": Card("unknown"), **_asset_values()}
 
 
 # Of this process; whoever publishes holds the folder's lock.
@@ -291,30 +304,27 @@ def _render(path: str, site: Site) -> bytes | None:
     return _assets().get(path)
 
 
-def _html(template: str, site: Site, **values: object) -> bytes:
+def _html(template: str, site: Site, card: Card, **values: object) -> bytes:
     return (
         environment()
         .get_template(f"public/{template}.html")
-        .render(
-            frame=site.frame,
-            now=site.now,
-            stylesheet=_asset_path("css"),
-            script=_asset_path("js"),
-            labels=LABELS,
-            **values,
-        )
+        .render(frame=site.frame, now=site.now, card=card, labels=LABELS, **_asset_values(), **values)
         .encode()
     )
 
 
 def _front(site: Site) -> bytes:
+    front, first = site.front, headline.of(site.front, site.now)
+    newest = cards.said_last(front.open_incidents[0]) if front.open_incidents else ""
     uptimes = uptime.load_all(site.frame, site.now)
-    return _html("front", site, front=site.front, words=PAGE_STATE_WORDS[site.front.state], uptimes=uptimes)
+    today = site.frame.day(site.now)
+    card = Card(first.mark, "/", newest)
+    return _html("front", site, card, front=front, headline=first, uptimes=uptimes, today=today)
 
 
 def _entry(site: Site, entry_id: str) -> bytes | None:
     entry = page.load_entry(entry_id, site.shelf)
-    return _html("entry", site, entry=entry) if entry is not None else None
+    return _html("entry", site, cards.of_entry(entry), entry=entry) if entry is not None else None
 
 
 def _component(site: Site, component_id: str) -> bytes | None:
@@ -322,7 +332,9 @@ def _component(site: Site, component_id: str) -> bytes | None:
     if found is None:
         return None
     past = uptime.load_one(site.frame, component_id, site.now)
-    return _html("component", site, component=found[0], entries=found[1], past=past)
+    today = site.frame.day(site.now)
+    card = cards.of_component(found[0])
+    return _html("component", site, card, component=found[0], entries=found[1], past=past, today=today)
 
 
 def _history(site: Site) -> bytes:
@@ -330,7 +342,7 @@ def _history(site: Site) -> bytes:
     most = page.ENTRIES_OF_MONTH_ON_HISTORY
     found = [(month, site.entries_of(month, most + 1)) for month in months[: page.MONTHS_ON_HISTORY]]
     shown = [(month, entries[:most], len(entries) > most) for month, entries in found]
-    return _html("history", site, shown=shown, months=months)
+    return _html("history", site, Card("unknown", "/history"), shown=shown, months=months)
 
 
 def _month(site: Site, text: str) -> bytes | None:
@@ -340,6 +352,7 @@ def _month(site: Site, text: str) -> bytes | None:
     return _html(
         "month",
         site,
+        Card("unknown", f"/history/{text}"),
         month=month,
         entries=site.entries_of(month),
         earlier=next_month(month, -1) if month > months[-1] else None,
@@ -382,7 +395,7 @@ def _statuspage_v2(site: Site, name: str) -> bytes | None:
 
 
 def _missing(site: Site) -> bytes:
-    return _html("missing", site)
+    return _html("missing", site, Card("unknown"))
 
 
 def _robots(_site: Site) -> bytes:
@@ -424,17 +437,36 @@ RENDERERS: Mapping[str, Callable[..., bytes | None]] = {
 
 @cache
 def _assets() -> Mapping[str, bytes]:
-    """Styles and script under names that change with their content: cached for ever, never stale."""
+    """Styles, scripts and pictures under names that change with their content: cached for ever, never stale."""
     styles, feed_styles = (
         b"".join((STATIC / name).read_bytes() for name in ("base.css", own)) for own in ("public.css", "feed.css")
     )
-    script = (STATIC / "public.js").read_bytes()
-    named = (("page", "css", styles), ("page", "js", script), ("feed", "css", feed_styles))
+    scripts = [("page", "public.js"), ("days", "days.js")]
+    named = [("page", "css", _lean(styles)), ("feed", "css", _lean(feed_styles))]
+    named += [(name, "js", _lean((STATIC / file).read_bytes())) for name, file in scripts]
+    named += [(name, "png", (STATIC / f"og/{name}.png").read_bytes()) for name in cards.PICTURES]
     return {f"/assets/{name}.{hashlib.sha256(body).hexdigest()[:16]}.{suffix}": body for name, suffix, body in named}
 
 
+def _lean(source: bytes) -> bytes:
+    """Leave out what readers' browsers have no use for: indentation and comments that have lines to themselves."""
+    return re.sub(rb"(?m)^\s*(?://.*|/\*[^*]*\*/)\n|^\s+", b"", source)
+
+
+@cache
 def _asset_path(suffix: str, name: str = "page") -> str:
     return next(path for path in _assets() if path.startswith(f"/assets/{name}.") and path.endswith(f".{suffix}"))
+
+
+@cache
+def _asset_values() -> Mapping[str, object]:
+    """Where the layout finds styles, scripts and pictures."""
+    return {
+        "stylesheet": _asset_path("css"),
+        "script": _asset_path("js"),
+        "days_script": _asset_path("js", "days"),
+        "pictures": {name: (_asset_path("png", name), words) for name, words in cards.PICTURES.items()},
+    }
 
 
 @lru_cache
@@ -449,6 +481,7 @@ def _fingerprint(public_url: str) -> str:
 def _sources() -> Iterable[Path]:
     yield from sorted((TEMPLATES / "public").iterdir())
     yield from sorted((TEMPLATES / "components").iterdir())
-    yield from (STATIC / name for name in ("base.css", "public.css", "feed.css", "public.js", "embed.js"))
+    yield from (STATIC / name for name in ("base.css", "public.css", "feed.css", "public.js", "days.js", "embed.js"))
+    yield from (STATIC / f"og/{name}.png" for name in cards.PICTURES)
     yield from sorted(Path(__file__).parent.glob("*.py"))
     yield from (TEMPLATES.parent / "statuspage" / name for name in ("prose.py", "shapes.py", "rules/uptime.py"))

@@ -39,7 +39,7 @@ class Event:
     updates: Sequence[Any]
     """Rows of ``updates`` or ``maintenance_updates``, newest first."""
     components: Sequence[Any]
-    """What it affects or covers: rows of id, name, description and state; of a window, as it was when it was read."""
+    """What it affects or covers: rows of id, name, description, state and archived_at; of a window, as it was when it was read."""
     made: dict[str, Any] = field(default_factory=dict)
     """What was made of it: kept as long as it is."""
 
@@ -58,6 +58,7 @@ def _kind(events: FromClause, updates: FromClause, components: FromClause, owner
     ids = bindparam("ids", expanding=True, type_=String)
     affected = (
         select(components.c[owner].label("owner"), Component.id, Component.name, Component.description, *more)
+        .add_columns(Component.archived_at)
         .join_from(components, Component, Component.id == components.c.component_id)
         .where(components.c[owner].in_(ids))
     )

@@ -45,8 +45,10 @@ FASTEST_PERSON_SECONDS = 1.0
 @blueprint.get("/subscribe")
 @access.public
 def form() -> ResponseReturnValue:
-    """Show the sign-up form."""
-    return _form("", typed_choice(Choice()), {})
+    """Show the sign-up form, for the way that a link asks for."""
+    asked = request.args.get("method", "")
+    method = asked if asked in set(SubscriptionMethod) else SubscriptionMethod.EMAIL.value
+    return _form("", {**typed_choice(Choice()), "method": method}, {})
 
 
 @blueprint.post("/subscribe")

@@ -116,8 +116,9 @@ def test_one_incident_from_declaration_to_resolution(
     # A reader without JavaScript signs up on the page and confirms by the mailed link.
     reader = visit(java_script_enabled=False, viewport={"width": 390, "height": 844})
     reader.goto("/")
+    reader.locator("summary", has_text="Get updates").click()
     reader.get_by_label("Your e-mail address").fill(READER)
-    reader.get_by_role("button", name="Get updates").click()
+    reader.get_by_role("button", name="Send me updates").click()
     assert reader.get_by_role("heading", level=1).inner_text() == "Please check your inbox"
     reader.goto(link_in(mail, READER, "/subscriptions"))
     reader.get_by_role("button", name="Yes, send me updates").click()

@@ -90,6 +90,7 @@ def test_what_somebody_types_is_not_lost_to_a_renewal(
     static: Static, reader: Page, app: Flask, settings: Settings
 ) -> None:
     reader.goto("/")
+    reader.locator("summary", has_text="Get updates").click()
     reader.get_by_label("Your e-mail address").fill("ada@example.com")
     static.now = MADE + timedelta(minutes=3)
     publisher.refresh(settings, static.now)

@@ -18,7 +18,7 @@ from statuspage.models import Component, Incident, Maintenance, MaintenanceCompo
 from statuspage.rules.times import typed_instant
 from statuspage.rules.vocabulary import ComponentState, MaintenanceStage, MessageKind, Severity
 from statuspage.settings import Settings
-from statuspage.site import publisher, snapshot
+from statuspage.site import cards, publisher, snapshot
 from tests import builders
 from tests.pagechecks import check_page, text_of
 
@@ -101,7 +101,7 @@ def test_a_component_that_never_failed_is_up_for_ninety_days(
     sign_in: str, settings: Settings, now: datetime, read: Callable[[str], str]
 ) -> None:
     publisher.refresh(settings, now)
-    assert words_of(read("/")) == "100 % over 90 days"
+    assert words_of(read("/")) == "100 % over 90 days No problems All days of Sign-in"
     assert bars_of(read("/")) == ["up"] * 90
     assert "100 % over 90 days, no days with problems" in text_of(check_page(read(f"/components/{sign_in}")))
 
@@ -157,7 +157,7 @@ def test_of_days_before_a_component_was_there_nothing_is_said(
     builders.component(now - timedelta(days=9), "New")
     publisher.refresh(settings, now)
     assert bars_of(read("/")) == ["unknown"] * 80 + ["up"] * 10
-    assert words_of(read("/")) == "100 % over 10 days"
+    assert words_of(read("/")) == "100 % over 10 days No problems All days of New"
 
 
 def test_a_start_date_that_is_still_to_come_leaves_everything_unknown(
@@ -288,7 +288,7 @@ def test_the_front_page_is_light(
     front = read("/")
     check_page(front)
     loaded = re.findall(r'<(?:link rel="stylesheet"|script)[^>]+(?:href|src)="([^"]+)"', front)
-    assert len(loaded) == 2
+    assert len(loaded) == 3
     sent = {path: len(gzip.compress(read(path).encode(), 6)) for path in ("/", *loaded)}
     assert sum(sent.values()) < WEIGHT_LIMIT, sent
     assert not re.search(r"@import|@font-face|url\(", "".join(read(path) for path in loaded))
@@ -328,9 +328,22 @@ def test_links_to_the_page_say_what_is_the_matter(
         ),
     ):
         root = check_page(read(path))
-        said = {each.get("property"): each.get("content", "") for each in root.iter() if each.tag == "meta"}
+        said = {
+            each.get("property") or each.get("name"): each.get("content", "")
+            for each in root.iter()
+            if each.tag == "meta"
+        }
         assert said["og:title"] == title
-        assert description.replace("identified", "investigating") in said["og:description"]
+        assert description.replace("identified", "investigating") in said["description"]
+        # What was said last, in short.
+        assert said["og:description"].startswith("We are looking into a problem with: Signing in What you may notice")
+        assert said["og:description"].endswith("…")
+        assert len(said["og:description"]) <= cards.SHORT
+        assert said["og:url"] == f"http://status.example.com{path}"
+        address, picture = said["og:image"].removeprefix("http://status.example.com"), "outage"
+        assert address == publisher._asset_path("png", picture)
+        assert (settings.site_dir / address.lstrip("/")).read_bytes().startswith(b"\x89PNG")
+        assert (said["og:image:alt"], said["twitter:card"]) == ("Outage", "summary_large_image")
 
 
 def test_the_banner_says_what_is_affected(

@@ -69,6 +69,14 @@ def test_the_form_offers_every_component_in_its_group_and_every_kind(anonymous: 
     assert set(re.findall(r'value="([^"]+)" checked', page.text)) == {"all", "email", "incidents", "maintenance"}
 
 
+@pytest.mark.parametrize(("asked", "chosen"), [("slack", "slack"), ("webhook", "webhook"), ("fax", "email")])
+def test_a_link_may_choose_the_way(anonymous: Visitor, asked: str, chosen: str) -> None:
+    page = anonymous.get(f"/subscribe?method={asked}").text
+    assert re.findall(r'name="method" value="([^"]+)" checked', page) == [chosen]
+    # The address to post to is in sight where it is needed.
+    assert ('class="more" open' in page) == (chosen != "email")
+
+
 def test_what_was_ticked_is_what_is_chosen_and_shown_before_confirming(
     anonymous: Visitor, settings: Settings, started: datetime
 ) -> None:
