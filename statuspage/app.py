@@ -24,6 +24,7 @@ from statuspage.web.admin import imports as admin_imports
 from statuspage.web.admin import page as admin_page
 from statuspage.web.admin import people as admin_people
 from statuspage.web.admin import policies as admin_policies
+from statuspage.web.admin import replies as admin_replies
 from statuspage.web.admin import subscribers as admin_subscribers
 from statuspage.web.admin import suppressions as admin_suppressions
 from statuspage.web.admin import templates as admin_templates
@@ -120,6 +121,7 @@ def _register(app: Flask, csrf: CSRFProtect) -> None:
         admin_subscribers,
         admin_suppressions,
         admin_templates,
+        admin_replies,
         admin_page,
     ):
         app.register_blueprint(part.blueprint)

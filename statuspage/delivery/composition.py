@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 from sqlalchemy import select
 
+from statuspage import prose
 from statuspage.db import db
 from statuspage.delivery.outbox import Batch
 from statuspage.delivery.transport import Message, Note, Recipient
@@ -100,6 +101,7 @@ def compose(announcement: Announcement, settings: Settings, for_customers: bool 
         "nudge": _nudge,
         "component_change": _component_change,
         "endpoint_disabled": _endpoint_disabled,
+        "test_message": _test_message,
     }.get(announcement.kind, _link_mail)
     return write(announcement, page_name, settings)
 
@@ -175,17 +177,20 @@ def note_to_subscribers(announcement: Announcement, settings: Settings) -> Note:
         return Note(f"{page_name}: {name} is {LABELS[after].lower()}", text, settings.public_url, STATUS_PAGE_LABEL)
     if announcement.kind == "maintenance_update":
         return _maintenance_note(announcement, page_name, settings)
-    update = db.session.get(Update, announcement.subject_id)
-    if update is None:
-        raise LookupError("the update is gone")
-    facts = [f"{LABELS[update.stage]}, {instant_in_words(update.posted_at)}"]
-    if update.next_update_by:
-        facts.append(f"Next update by {instant_in_words(update.next_update_by)}")
-    states = [f"{each['name']}: {LABELS[each['new_state']]}" for each in update.component_states]
+    update = _posted(announcement)
+    return note_of_update(_incident_mail(update, page_name, settings, "", ""))
+
+
+def note_of_update(mail: IncidentMail) -> Note:
+    """Return what chat rooms are told by an update that its mail tells."""
+    facts = [f"{mail.label}, {instant_in_words(mail.posted_at)}"]
+    if mail.next_update_by:
+        facts.append(f"Next update by {instant_in_words(mail.next_update_by)}")
+    states = [f"{name}: {LABELS[state]}" for name, state in mail.components]
     return Note(
-        title=f"{page_name}: {update.incident.title}",
-        text="\n".join([*facts, update.body, *states]),
-        url=f"{settings.public_url}/incidents/{update.incident_id}",
+        title=f"{mail.page_name}: {mail.title}",
+        text="\n".join([*facts, mail.body, *states]),
+        url=mail.incident_url,
         url_label="The whole story",
     )
 
@@ -291,16 +296,19 @@ def render_incident_update(mail: IncidentMail) -> tuple[str, str, str]:
     return _rendered("incident_update", {"mail": mail, "preheader": preheader})
 
 
-def _incident_update(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+def _posted(announcement: Announcement) -> Update:
     update = db.session.get(Update, announcement.subject_id)
     if update is None:
         raise LookupError("the update is gone")
-    incident, host, marks = update.incident, _host(settings), _marks(announcement, settings)
-    manage_url = f"{settings.public_url}/{MANAGE_PATH}/{marks['manage']}"
-    unsubscribe_url = f"{settings.public_url}/unsubscribe/{marks['token']}"
-    mail = IncidentMail(
+    return update
+
+
+def _incident_mail(
+    update: Update, page_name: str, settings: Settings, manage_url: str, unsubscribe_url: str
+) -> IncidentMail:
+    return IncidentMail(
         page_name=page_name,
-        title=incident.title,
+        title=update.incident.title,
         label=LABELS[update.stage],
         posted_at=update.posted_at,
         body=update.body,
@@ -308,10 +316,18 @@ def _incident_update(announcement: Announcement, page_name: str, settings: Setti
         body_html=Markup(update.body_html),  # noqa: S704
         next_update_by=update.next_update_by,
         components=tuple((each["name"], each["new_state"]) for each in update.component_states),
-        incident_url=f"{settings.public_url}/incidents/{incident.id}",
+        incident_url=f"{settings.public_url}/incidents/{update.incident_id}",
         manage_url=manage_url,
         unsubscribe_url=unsubscribe_url,
     )
+
+
+def _incident_update(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+    update = _posted(announcement)
+    incident, host, marks = update.incident, _host(settings), _marks(announcement, settings)
+    manage_url = f"{settings.public_url}/{MANAGE_PATH}/{marks['manage']}"
+    unsubscribe_url = f"{settings.public_url}/unsubscribe/{marks['token']}"
+    mail = _incident_mail(update, page_name, settings, manage_url, unsubscribe_url)
     subject, text, html = render_incident_update(mail)
     headers = _common_headers(announcement) | {
         # The same update to the same person has the same id: receivers can drop a second copy.
@@ -322,6 +338,30 @@ def _incident_update(announcement: Announcement, page_name: str, settings: Setti
         first = f"<incident.{incident.id}.1.{marks['recipient']}@{host}>"
         headers |= {"In-Reply-To": first, "References": first}
     return Message(subject, text, html, headers)
+
+
+def _test_message(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+    """Write an example of a message, sent to whoever works on its wording: it carries its own words."""
+    detail = announcement.detail or {}
+    promised = detail["next_update_by"]
+    mail = IncidentMail(
+        page_name=page_name,
+        title=detail["title"],
+        label=detail["label"],
+        posted_at=announcement.created_at,
+        body=detail["body"],
+        # Cleaned by prose.
+        body_html=Markup(prose.to_html(detail["body"])),  # noqa: S704
+        next_update_by=datetime.fromisoformat(promised) if promised else None,
+        components=(),
+        incident_url=settings.public_url,
+        manage_url="",
+        unsubscribe_url="",
+    )
+    subject, text, html = render_incident_update(mail)
+    headers = _common_headers(announcement)
+    headers["Message-ID"] = f"<test_message.{announcement.id}@{_host(settings)}>"
+    return Message(f"Test: {subject}", text, html, headers)
 
 
 def _maintenance_update(announcement: Announcement, page_name: str, settings: Settings) -> Message:

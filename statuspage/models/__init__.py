@@ -20,7 +20,6 @@ from statuspage.models.people import (
     FormSubmission,
     Heartbeat,
     LoginSession,
-    MessageTemplate,
 )
 from statuspage.models.promises import Alarm, Document, EscalationStep, PolicyVersion, Promise, PromiseChange, Waiver
 from statuspage.models.subscribers import (
@@ -33,6 +32,7 @@ from statuspage.models.subscribers import (
     SubscriberComponent,
     Suppression,
 )
+from statuspage.models.texts import SavedReply, TemplateVersion
 
 __all__ = [
     "ID_LENGTH",
@@ -65,7 +65,6 @@ __all__ = [
     "MaintenanceComponent",
     "MaintenanceSeries",
     "MaintenanceUpdate",
-    "MessageTemplate",
     "Page",
     "PolicyVersion",
     "Promise",
@@ -73,10 +72,12 @@ __all__ = [
     "ProviderEvent",
     "ProviderState",
     "RoleAssignment",
+    "SavedReply",
     "SoftBounce",
     "Subscriber",
     "SubscriberComponent",
     "Suppression",
+    "TemplateVersion",
     "Update",
     "Waiver",
     "new_id",

@@ -32,6 +32,8 @@ SAMPLES = {
     "maintenance_id": "nosuchthing0",
     "series_id": "nosuchthing0",
     "what": "update",
+    "language": "de",
+    "reply_id": "nosuchthing0",
     "announcement_id": "1",
     "suppression_id": "nosuchthing0",
     "import_id": "nosuchthing0",

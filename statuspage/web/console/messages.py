@@ -16,6 +16,7 @@ from statuspage.actions.templates import template_for
 from statuspage.db import db
 from statuspage.models import Component, Incident, InternalUpdate, Page, Promise, Update
 from statuspage.rules import messages
+from statuspage.rules.languages import apology_in, help_in
 from statuspage.rules.policy import UNOWED_NEXT_UPDATE
 from statuspage.rules.times import typed_instant
 from statuspage.rules.vocabulary import (
@@ -180,7 +181,7 @@ def _timeline(incident: Incident) -> list[Update | InternalUpdate]:
 def _preview(incident: Incident, kind: MessageKind, values: Mapping[str, str], now: datetime) -> preview.Preview:
     draft = messages.sketch(kind, values, now)
     started_at = draft.instant("started_at") or incident.started_at
-    body = messages.render(template_for(kind), draft, started_at)
+    body = messages.render(template_for(kind, incident.language), draft, started_at, incident.language)
     settings: Settings = current_app.config["STATUSPAGE"]
     page_name = db.session.execute(select(Page.name)).scalar_one()
     return preview.make(incident, draft, body, _named_states(incident, values), page_name, settings.public_url, now)
@@ -208,16 +209,17 @@ def _known(incident: Incident, kind: MessageKind, severity: Severity) -> dict[st
     latest = next((each.fields or {} for each in incident.updates if each.kind is MessageKind.UPDATE), {})
     page = db.session.scalar(select(Page))
     names = ", ".join(affected.component.name for affected in incident.components)
+    opening = incident.opening or {}
     return {
+        "symptoms": opening.get("symptoms", ""),
         "affected": latest.get("affected") or acknowledged.get("symptoms", "")
         if kind is MessageKind.UPDATE
-        else acknowledged.get("affected", names),
+        else acknowledged.get("affected") or opening.get("affected", names),
         "experienced": acknowledged.get("symptoms", ""),
         "impact": IMPACT_OF[severity].value,
         "started_at": typed_instant(incident.started_at),
-        "help": f"If anything still looks wrong, please contact us: {page.support_url}"
-        if page and page.support_url
-        else "",
+        "apology": apology_in(incident.language),
+        "help": help_in(incident.language, page.support_url) if page and page.support_url else "",
     }
 
 
