@@ -47,6 +47,7 @@ from statuspage.web.console import (
     mail,
     maintenance,
     messages,
+    previews,
     reports,
 )
 
@@ -102,6 +103,7 @@ def _register(app: Flask, csrf: CSRFProtect) -> None:
         clocks,
         incidents,
         messages,
+        previews,
         course,
         documents,
         delivery,

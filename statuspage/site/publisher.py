@@ -125,6 +125,17 @@ def layout_values(settings: Settings) -> dict[str, object]:
     return {"frame": frame, "stylesheet": _asset_path("css"), "script": _asset_path("js")}
 
 
+def draw_entry(settings: Settings, entry: page.Entry, now: datetime) -> bytes:
+    """Return the page of an entry that is still being written, as it would be published.
+
+    Raises LookupError while there is no status page.
+    """
+    site = _site(settings, now)
+    if site is None:
+        raise LookupError("there is no page yet")
+    return _entry_page(site, entry)
+
+
 def _site(settings: Settings, now: datetime) -> Site | None:
     # A transaction of an earlier query would hide what was committed since.
     db.session.rollback()
@@ -301,7 +312,11 @@ def _front(site: Site) -> bytes:
 
 def _entry(site: Site, entry_id: str) -> bytes | None:
     entry = page.load_entry(entry_id)
-    return _html("entry", site, entry=entry) if entry is not None else None
+    return _entry_page(site, entry) if entry is not None else None
+
+
+def _entry_page(site: Site, entry: page.Entry) -> bytes:
+    return _html("entry", site, entry=entry)
 
 
 def _component(site: Site, component_id: str) -> bytes | None:

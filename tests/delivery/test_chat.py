@@ -95,7 +95,7 @@ def test_discord_calls_nobody_and_reads_no_sign_in_a_title() -> None:
 
 @given(st.text(st.sampled_from("&<>x"), max_size=60), st.integers(min_value=4, max_value=60))
 def test_a_cut_never_leaves_half_a_sign(text: str, limit: int) -> None:
-    cut = chat._slack_text(text, limit)
+    cut = chat_messages._slack_text(text, limit)
     back = cut.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     assert text.startswith(back.removesuffix("…"))
     assert len(cut) <= limit

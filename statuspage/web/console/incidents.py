@@ -116,7 +116,7 @@ def _declaration() -> incidents.Declaration:
         errors.setdefault("components", "Please choose at least one affected component and its state.")
     declared_at = _declared_at(request.form.get("declared_at", ""), errors)
     language, reply_id = request.form.get("language", ""), request.form.get("reply", "")
-    if language not in LANGUAGES:
+    if language and language not in LANGUAGES:
         errors["language"] = "Please choose one of the languages."
     if errors:
         raise RuleBroken(errors)
