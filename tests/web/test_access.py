@@ -33,6 +33,8 @@ SAMPLES = {
     "series_id": "nosuchthing0",
     "what": "update",
     "language": "de",
+    "part": "mail",
+    "mail": "direct-email",
     "reply_id": "nosuchthing0",
     "announcement_id": "1",
     "suppression_id": "nosuchthing0",

@@ -282,7 +282,7 @@ def _item(entry: Entry, settings: Settings) -> Item:
 def _ways(incident: Incident, reach: Mapping[SubscriptionMethod, int]) -> tuple[tuple[str, str], ...]:
     if incident.visibility is not Visibility.PUBLIC:
         return ()
-    return (("Public page", "everybody who opens it"), ("Feeds", "everybody who follows them"), *ways_in_words(reach))
+    return (("Page and feeds", "everybody"), *ways_in_words(reach))
 
 
 _SLACK_LINK = re.compile(r"<([^|<>]+)\|([^<>]+)>")

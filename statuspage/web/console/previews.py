@@ -20,7 +20,7 @@ from statuspage.web.forms import typed
 
 blueprint = Blueprint("previews", __name__, url_prefix="/console/incidents")
 
-_MAIL = "<any('direct-email', 'post-incident-email'):document>"
+_MAIL = "<any('direct-email', 'post-incident-email'):mail>"
 # The page's own styles and script, as readers get them; nothing can be posted from it.
 _PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
@@ -60,20 +60,20 @@ def correction_frame(incident_id: str, update_id: str) -> ResponseReturnValue:
 
 @blueprint.post(f"/<incident_id>/{_MAIL}/preview")
 @access.needs(AccountRole.RESPONDER)
-def document(incident_id: str, document: str) -> ResponseReturnValue:
+def document(incident_id: str, mail: str) -> ResponseReturnValue:
     """Show an e-mail to customers as they would get it; nothing is kept."""
-    return render_template("console/preview_page.html", preview=None, mail=_mail(incident_id, document, typed()))
+    return render_template("console/preview_page.html", preview=None, mail=_mail(incident_id, mail, typed()))
 
 
 @blueprint.get(f"/<incident_id>/{_MAIL}/preview")
 @access.needs(AccountRole.RESPONDER)
-def document_frame(incident_id: str, document: str) -> ResponseReturnValue:
+def document_frame(incident_id: str, mail: str) -> ResponseReturnValue:
     """Show the HTML of an e-mail to customers."""
-    return _framed(_mail(incident_id, document, request.args).html, _MAIL_POLICY)
+    return _framed(_mail(incident_id, mail, request.args).html, _MAIL_POLICY)
 
 
-def _mail(incident_id: str, document: str, values: Mapping[str, str]) -> preview.Mail:
-    kind = DocumentKind(document.replace("-", "_"))
+def _mail(incident_id: str, name: str, values: Mapping[str, str]) -> preview.Mail:
+    kind = DocumentKind(name.replace("-", "_"))
     fields = {field.name: values.get(field.name, "") for field in FIELDS[kind]}
     return preview.of_document(get_incident(incident_id), kind, fields, (current_user.name, ""), _settings())
 
