@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class TemplateVersion(Base):
-    """Ledger: from this moment on, messages of a kind in a language had this wording."""
+    """From this moment on, messages of a kind in a language had this wording. Rows are only ever added."""
 
     __tablename__ = "template_versions"
 
