@@ -126,6 +126,34 @@ def test_what_is_shown_is_what_is_published_and_sent(
     assert seen == [seen_in_slack(block["text"]["text"]) for block in blocks]
 
 
+def test_an_update_that_keeps_the_stage_is_called_one(
+    comms: Visitor, component: str, frozen: datetime, settings: Settings
+) -> None:
+    incident_id = incident_for(MessageKind.UPDATE, component, frozen)
+    form = f"/console/incidents/{incident_id}/update"
+    fields = fields_of(MessageKind.UPDATE, component, frozen) | {"stage": "investigating"}
+    shown = comms.post(f"{form}/preview", fields, on=form).text
+    comms.post(form, fields)
+    publisher.publish_all(settings, frozen)
+    assert '<span class="stage">Update</span>' in between(shown, '<article class="update">', "</article>")
+    published = (settings.site_dir / "incidents" / f"{incident_id}.html").read_text()
+    assert between(shown, '<article class="update">', "</article>") in published
+
+
+def test_a_component_left_out_of_the_first_message_was_never_affected(
+    comms: Visitor, component: str, frozen: datetime, settings: Settings
+) -> None:
+    states = {component: ComponentState.OUTAGE, builders.component(frozen, "Search"): ComponentState.OUTAGE}
+    incident_id = builders.declared(builders.account(frozen), states, frozen)
+    form = f"/console/incidents/{incident_id}/acknowledge"
+    fields = fields_of(MessageKind.ACKNOWLEDGE, component, frozen)
+    shown = comms.post(f"{form}/preview", fields, on=form).text
+    comms.post(form, fields)
+    for text in (shown, composition.compose(told("incident_update"), settings).text):
+        assert "- Sign-in: Outage" in text
+        assert "- Search: Outage" not in text
+
+
 def test_a_component_that_another_incident_holds_is_mailed_as_it_will_be(
     comms: Visitor, component: str, frozen: datetime, settings: Settings
 ) -> None:
