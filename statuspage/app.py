@@ -49,6 +49,7 @@ from statuspage.web.console import (
     messages,
     previews,
     reports,
+    window_previews,
 )
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -109,6 +110,7 @@ def _register(app: Flask, csrf: CSRFProtect) -> None:
         delivery,
         drills,
         maintenance,
+        window_previews,
         mail,
         account,
         reports,

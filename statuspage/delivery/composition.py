@@ -197,15 +197,45 @@ def note_of_update(mail: IncidentMail) -> Note:
 
 def _maintenance_note(announcement: Announcement, page_name: str, settings: Settings) -> Note:
     update = _said_of_maintenance(announcement)
-    window = update.maintenance
-    affected = ", ".join(each.component.name for each in window.components)
-    facts = [f"{maintenance_label(update)}: {_window_in_words(window)}", update.body]
+    values = maintenance_values(update.maintenance, maintenance_label(update), update.body, page_name, settings)
+    return note_of_maintenance(values)
+
+
+def maintenance_values(
+    window: Maintenance, label: str, body: str, page_name: str, settings: Settings
+) -> dict[str, Any]:
+    """Return what mail and chat rooms tell of a message about a window."""
+    return {
+        "page_name": page_name,
+        "title": window.title,
+        "label": label,
+        "window": _window_in_words(window),
+        "is_cancelled": window.cancelled_at is not None,
+        "body": body,
+        "components": [each.component.name for each in window.components],
+        "preheader": textwrap.shorten(f"{label}: {body}", PREHEADER_LIMIT, placeholder=" …"),
+        "window_url": f"{settings.public_url}/incidents/{window.id}",
+    }
+
+
+def note_of_maintenance(values: Mapping[str, Any]) -> Note:
+    """Return what chat rooms are told by a message about a window."""
+    facts, affected = [f"{values['label']}: {values['window']}", values["body"]], ", ".join(values["components"])
     return Note(
-        title=f"{page_name}: maintenance, {window.title}",
+        title=f"{values['page_name']}: maintenance, {values['title']}",
         text="\n".join([*facts, *([f"Affected: {affected}"] if affected else [])]),
-        url=f"{settings.public_url}/incidents/{window.id}",
+        url=values["window_url"],
         url_label="The whole story",
     )
+
+
+def render_maintenance_update(
+    values: Mapping[str, Any], body_html: str, manage_url: str, unsubscribe_url: str
+) -> tuple[str, str, str]:
+    """Return subject, text and HTML of a mail about a window."""
+    own = {"manage_url": manage_url, "unsubscribe_url": unsubscribe_url}
+    # Cleaned when the message was written.
+    return _rendered("maintenance_update", {**values, **own, "body_html": Markup(body_html)})  # noqa: S704
 
 
 def _said_of_maintenance(announcement: Announcement) -> MaintenanceUpdate:
@@ -369,28 +399,15 @@ def _maintenance_update(announcement: Announcement, page_name: str, settings: Se
     window, label = update.maintenance, maintenance_label(update)
     manage_url = f"{settings.public_url}/{MANAGE_PATH}/{marks['manage']}"
     unsubscribe_url = f"{settings.public_url}/unsubscribe/{marks['token']}"
-    values = {
-        "page_name": page_name,
-        "title": window.title,
-        "label": label,
-        "window": _window_in_words(window),
-        "is_cancelled": window.cancelled_at is not None,
-        "body": update.body,
-        # Cleaned when the message was written.
-        "body_html": Markup(update.body_html),  # noqa: S704
-        "components": [each.component.name for each in window.components],
-        "preheader": textwrap.shorten(f"{label}: {update.body}", PREHEADER_LIMIT, placeholder=" …"),
-        "window_url": f"{settings.public_url}/incidents/{window.id}",
-        "manage_url": manage_url,
-        "unsubscribe_url": unsubscribe_url,
-    }
+    values = maintenance_values(window, label, update.body, page_name, settings)
+    subject, text, html = render_maintenance_update(values, update.body_html, manage_url, unsubscribe_url)
     headers = _common_headers(announcement)
     headers["Message-ID"] = f"<maintenance.{window.id}.{update.sequence}.{marks['recipient']}@{host}>"
     headers |= _list_headers(manage_url, unsubscribe_url, settings)
     if update.sequence > 1:
         first = f"<maintenance.{window.id}.1.{marks['recipient']}@{host}>"
         headers |= {"In-Reply-To": first, "References": first}
-    return _render("maintenance_update", values, headers)
+    return Message(subject, text, html, headers)
 
 
 def render_document(mail: DocumentMail) -> tuple[str, str, str]:

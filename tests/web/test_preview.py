@@ -246,3 +246,26 @@ def test_a_post_incident_e_mail_is_shown_with_who_signs_it(comms: Visitor, compo
     assert "What prevents a repeat." in shown
     assert "Written by Ada." in shown
     assert "[Larkspur status] Sign-in fails: what happened" in text_of(check_page(shown))
+
+
+@pytest.mark.parametrize("stage", ["scheduled", "in_progress"])
+def test_an_update_of_maintenance_is_shown_as_it_is_published_and_sent(
+    stage: str, comms: Visitor, component: str, frozen: datetime, settings: Settings
+) -> None:
+    window_id = builders.window(frozen, (component,))
+    path, fields = f"/console/maintenance/{window_id}", {"stage": stage, "body": BODY, "tell": "yes"}
+    hidden = comms.hidden(path)
+    shown = comms.post_as_is(f"{path}/update/preview", hidden | fields).text
+    check_page(shown)
+    page, mail = comms.get(frame_of(shown, "The whole page")).text, comms.get(frame_of(shown, "HTML of the mail")).text
+    assert comms.post_as_is(f"{path}/update", hidden | fields).status_code == 303
+    publisher.publish_all(settings, frozen)
+    published = (settings.site_dir / "incidents" / f"{window_id}.html").read_text()
+    assert article(page) == article(published)
+    announcement = told("maintenance_update")
+    message = composition.compose(announcement, settings)
+    text = html.unescape(between(shown, 'aria-label="Text of the mail">', "</pre>"))
+    assert without_links(text).strip() == without_links(message.text).strip()
+    assert without_links(mail) == without_links(message.html)
+    blocks = slack_message(composition.note_to_subscribers(announcement, settings))["blocks"]
+    assert all(seen_in_slack(block["text"]["text"]).split("\n")[0] in html.unescape(shown) for block in blocks)

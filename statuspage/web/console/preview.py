@@ -21,11 +21,14 @@ from statuspage.delivery.chat_messages import slack_message
 from statuspage.delivery.composition import (
     DocumentMail,
     IncidentMail,
+    maintenance_values,
+    note_of_maintenance,
     note_of_update,
     render_document,
     render_incident_update,
+    render_maintenance_update,
 )
-from statuspage.models import Component, Incident, IncidentComponent, Page, Update
+from statuspage.models import Component, Incident, IncidentComponent, Maintenance, Page, Update
 from statuspage.rules import documents, messages
 from statuspage.rules.messages import Draft
 from statuspage.rules.progress import ways_in_words
@@ -34,6 +37,8 @@ from statuspage.rules.vocabulary import (
     ComponentState,
     DocumentKind,
     Impact,
+    MaintenanceMessage,
+    MaintenanceStage,
     MessageKind,
     Stage,
     SubscriptionMethod,
@@ -129,7 +134,7 @@ def of_message(
         page_frame=f"{frames}/page?{query}",
         item=_item(made.entry, settings),
         mail=Mail(settings.mail_from, subject, text, html, f"{frames}/mail?{query}"),
-        slack=_slack(made.mail),
+        slack=_slack(slack_message(note_of_update(made.mail))),
         ways=_ways(incident, reach),
     )
 
@@ -175,6 +180,64 @@ def of_document(
     query = urlencode({field.name: fields.get(field.name, "") for field in documents.FIELDS[kind]})
     frame = f"/console/incidents/{incident.id}/{kind.value.replace('_', '-')}/preview?{query}"
     return Mail(settings.mail_from, subject, text, html, frame)
+
+
+@dataclass(frozen=True)
+class WindowSketch:
+    """A message about a maintenance window as it would be if it were posted now."""
+
+    entry: Entry
+    values: Mapping[str, Any]
+    """What mail and chat rooms tell of it."""
+    html: Markup
+
+
+def sketch_window(
+    window: Maintenance, stage: MaintenanceStage, body: str, settings: Settings, now: datetime
+) -> WindowSketch:
+    """Return the message about a window that would be made of what is typed so far. Raises LookupError without a page."""
+    present = page.load_entry(window.id)
+    if present is None:
+        raise LookupError("the window is gone")
+    begins = window.stage is MaintenanceStage.SCHEDULED and stage is not window.stage
+    label = LABELS[MaintenanceMessage.STARTED] if begins else LABELS[stage]
+    # Cleaned by prose.
+    html = Markup(prose.to_html(body))  # noqa: S704
+    before = window.updates[0].stage if window.updates else None
+    update = PublicUpdate(stage.value, "Update" if stage is before else LABELS[stage], html, now)
+    entry = replace(
+        present,
+        label=LABELS[stage],
+        stage=stage.value,
+        last_posted_at=now,
+        changed_at=now,
+        updates=(update, *present.updates),
+    )
+    page_name = db.session.execute(select(Page.name)).scalar_one()
+    return WindowSketch(entry, maintenance_values(window, label, body, page_name, settings), html)
+
+
+def of_window(
+    window: Maintenance,
+    stage: MaintenanceStage,
+    body: str,
+    reach: Mapping[SubscriptionMethod, int],
+    settings: Settings,
+    now: datetime,
+) -> Preview:
+    """Return how each place would show a message about a window."""
+    made = sketch_window(window, stage, body, settings, now)
+    subject, text, html = render_maintenance_update(made.values, made.html, OWN_LINK, OWN_LINK)
+    query = urlencode({"stage": stage.value, "body": body})
+    frames = f"/console/maintenance/{window.id}/preview"
+    return Preview(
+        update=made.entry.updates[0],
+        page_frame=f"{frames}/page?{query}",
+        item=_item(made.entry, settings),
+        mail=Mail(settings.mail_from, subject, text, html, f"{frames}/mail?{query}"),
+        slack=_slack(slack_message(note_of_maintenance(made.values))),
+        ways=(("Page and feeds", "everybody"), *ways_in_words(reach)),
+    )
 
 
 def page_html(entry: Entry, settings: Settings, now: datetime) -> bytes:
@@ -289,10 +352,9 @@ _SLACK_LINK = re.compile(r"<([^|<>]+)\|([^<>]+)>")
 _SLACK_BOLD = re.compile(r"\*(.+)\*", re.DOTALL)
 
 
-def _slack(mail: IncidentMail) -> tuple[Markup, ...]:
+def _slack(message: Mapping[str, Any]) -> tuple[Markup, ...]:
     """Return the blocks that Slack is sent, as it shows them."""
-    blocks: list[dict[str, Any]] = slack_message(note_of_update(mail))["blocks"]
-    return tuple(_slack_look(block["text"]["text"]) for block in blocks)
+    return tuple(_slack_look(block["text"]["text"]) for block in message["blocks"])
 
 
 def _slack_look(text: str) -> Markup:

@@ -22,12 +22,12 @@ blueprint = Blueprint("previews", __name__, url_prefix="/console/incidents")
 
 _MAIL = "<any('direct-email', 'post-incident-email'):mail>"
 # The page's own styles and script, as readers get them; nothing can be posted from it.
-_PAGE_POLICY = (
+PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
 )
 # The mail's own styles show, nothing else of it acts.
-_MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
+MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
 
 
 @blueprint.get("/<incident_id>/<any(acknowledge, update, resolve):kind>/preview/<any(page, mail):part>")
@@ -37,8 +37,8 @@ def frame(incident_id: str, kind: str, part: str) -> ResponseReturnValue:
     now = clock.now()
     made = preview.sketch(get_incident(incident_id), MessageKind(kind), request.args, _settings(), now)
     if part == "page":
-        return _framed(preview.page_html(made.entry, _settings(), now), _PAGE_POLICY)
-    return _framed(render_incident_update(made.mail)[2], _MAIL_POLICY)
+        return framed(preview.page_html(made.entry, _settings(), now), PAGE_POLICY)
+    return framed(render_incident_update(made.mail)[2], MAIL_POLICY)
 
 
 @blueprint.post("/<incident_id>/updates/<update_id>/correct/preview")
@@ -55,7 +55,7 @@ def correction_frame(incident_id: str, update_id: str) -> ResponseReturnValue:
     """Show the whole page with other words in a message."""
     now = clock.now()
     entry = preview.corrected(_update(incident_id, update_id), request.args.get("body", ""), now)
-    return _framed(preview.page_html(entry, _settings(), now), _PAGE_POLICY)
+    return framed(preview.page_html(entry, _settings(), now), PAGE_POLICY)
 
 
 @blueprint.post(f"/<incident_id>/{_MAIL}/preview")
@@ -69,7 +69,7 @@ def document(incident_id: str, mail: str) -> ResponseReturnValue:
 @access.needs(AccountRole.RESPONDER)
 def document_frame(incident_id: str, mail: str) -> ResponseReturnValue:
     """Show the HTML of an e-mail to customers."""
-    return _framed(_mail(incident_id, mail, request.args).html, _MAIL_POLICY)
+    return framed(_mail(incident_id, mail, request.args).html, MAIL_POLICY)
 
 
 def _mail(incident_id: str, name: str, values: Mapping[str, str]) -> preview.Mail:
@@ -85,7 +85,8 @@ def _update(incident_id: str, update_id: str) -> Update:
     return found
 
 
-def _framed(html: bytes | str, policy: str) -> ResponseReturnValue:
+def framed(html: bytes | str, policy: str) -> ResponseReturnValue:
+    """Return what a frame of a preview shows, under a policy of its own."""
     return html, 200, {"Content-Security-Policy": policy, "Content-Type": "text/html; charset=utf-8"}
 
 
