@@ -27,6 +27,7 @@ from statuspage.web.admin import overview as admin_overview
 from statuspage.web.admin import page as admin_page
 from statuspage.web.admin import people as admin_people
 from statuspage.web.admin import policies as admin_policies
+from statuspage.web.admin import replies as admin_replies
 from statuspage.web.admin import subscribers as admin_subscribers
 from statuspage.web.admin import suppressions as admin_suppressions
 from statuspage.web.admin import templates as admin_templates
@@ -54,7 +55,9 @@ from statuspage.web.console import (
     maintenance,
     messages,
     presence,
+    previews,
     reports,
+    window_previews,
     wording,
 )
 
@@ -112,12 +115,14 @@ def _register(app: Flask, csrf: CSRFProtect) -> None:
         messages,
         drafts,
         presence,
+        previews,
         course,
         documents,
         action_items,
         delivery,
         drills,
         maintenance,
+        window_previews,
         mail,
         account,
         reports,
@@ -134,6 +139,7 @@ def _register(app: Flask, csrf: CSRFProtect) -> None:
         admin_suppressions,
         admin_templates,
         admin_words,
+        admin_replies,
         admin_page,
         admin_tokens,
         admin_audit,

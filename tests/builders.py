@@ -97,9 +97,10 @@ def declared(
     visibility: Visibility = Visibility.PUBLIC,
     roles: dict[IncidentRole, str] | None = None,
     declared_at: datetime | None = None,
+    language: str = "",
 ) -> str:
     """Return the id of an incident that nobody has told the public about yet."""
-    declaration = incidents.Declaration(title, severity, states, roles or {}, visibility, declared_at)
+    declaration = incidents.Declaration(title, severity, states, roles or {}, visibility, declared_at, language)
     return incidents.declare(declaration, nonce(), by, now)
 
 

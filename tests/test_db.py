@@ -184,6 +184,25 @@ def test_mails_of_the_first_schema_come_along_with_their_incident(tmp_path: Path
     engine.dispose()
 
 
+def test_wording_that_was_edited_before_there_were_languages_is_english(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    config, at = schema._config(), "2026-11-21 14:00:00.000000"
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0005")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            f"INSERT INTO accounts (id, email, name, role, password_hash, created_at) "
+            f"VALUES ('a', 'a@example.com', 'Ada', 'admin', '', '{at}')"
+        )
+        connection.exec_driver_sql(f"INSERT INTO message_templates VALUES ('update', 'Now: ...', '{at}', 'a')")
+    schema.migrate(engine)
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT id, kind, language, text, created_by_id FROM template_versions").all()
+        assert rows == [(1, "update", "en", "Now: ...", "a")]
+    engine.dispose()
+
+
 @pytest.mark.parametrize(
     ("look", "index"),
     [

@@ -7,7 +7,7 @@ from operator import itemgetter
 from sqlalchemy import select, update
 
 from statuspage import prose
-from statuspage.actions import aftermath, components, corrections, incidents, maintenances
+from statuspage.actions import aftermath, components, corrections, incidents, maintenances, replies
 from statuspage.actions.ledger import mark_changed
 from statuspage.db import db, transaction
 from statuspage.models import (
@@ -21,6 +21,7 @@ from statuspage.models import (
     new_id,
 )
 from statuspage.rules import messages
+from statuspage.rules.languages import ENGLISH
 from statuspage.rules.times import typed_instant
 from statuspage.rules.vocabulary import (
     AccountRole,
@@ -243,6 +244,38 @@ STORIES = (
     ),
 )
 
+REPLIES = (
+    (
+        "Card payments are declined",
+        Severity.SEV1,
+        {"Checkout": ComponentState.OUTAGE},
+        "Paying by card",
+        "Paying by card may fail with a message that your bank declined the payment. Paying by bank transfer works.",
+    ),
+    (
+        "Signing in is slow",
+        Severity.SEV2,
+        {"Sign-in": ComponentState.DEGRADED, "Orders and returns": ComponentState.DEGRADED},
+        "Signing in on the web and in the app",
+        "Signing in may take up to a minute. Once signed in, everything works as usual.",
+    ),
+    (
+        "E-mails arrive late",
+        Severity.SEV3,
+        {"E-mail notifications": ComponentState.DEGRADED},
+        "Order confirmations and delivery notices",
+        "E-mails from us may arrive late. Your orders go through as usual: you find them in your account.",
+    ),
+    (
+        "Search finds nothing",
+        Severity.SEV2,
+        {"Search": ComponentState.OUTAGE},
+        "Searching for products",
+        "Search may show no products or an error. Browsing the departments works, and so does ordering.",
+    ),
+)
+"""Title, severity, components, what is affected and what customers may notice."""
+
 
 def page_name() -> str | None:
     """Return the name of the page; None if there is no page yet."""
@@ -262,6 +295,10 @@ def create_example(name: str, time_zone: str, by: str, now: datetime) -> None:
         group_id = components.create_group(group, by, opened)
         for member, description in members.items():
             ids[member] = components.create_component(member, description, group_id, by, opened)
+    for title, severity, states, affected, symptoms in REPLIES:
+        reply_states = {ids[component]: state for component, state in states.items()}
+        fields = {"affected": affected, "symptoms": symptoms}
+        replies.add_reply(replies.Reply(title, severity, ENGLISH, reply_states, fields), by, opened)
     colleague = _add_colleague(opened)
     for story in STORIES:
         incident_id = _tell(story, ids, by, now)

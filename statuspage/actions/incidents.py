@@ -14,7 +14,7 @@ from statuspage.actions.ledger import audit, mark_changed, record_override, take
 from statuspage.actions.policies import policy_in, version_in_force
 from statuspage.actions.promises import Fact, record
 from statuspage.actions.state_ledger import record_earlier_end, record_earlier_start
-from statuspage.actions.templates import template_for
+from statuspage.actions.templates import template_for, usual_language
 from statuspage.db import insert_once, transaction
 from statuspage.delivery.announcements import announce_component_change, announce_to_subscribers
 from statuspage.models import (
@@ -26,9 +26,11 @@ from statuspage.models import (
     Incident,
     IncidentComponent,
     RoleAssignment,
+    SavedReply,
     Update,
     new_id,
 )
+from statuspage.rules.languages import check_language
 from statuspage.rules.messages import CLOCK_TOLERANCE, Draft, check_title, render
 from statuspage.rules.policy import NEXT_TIME, UNOWED_NEXT_UPDATE
 from statuspage.rules.promises import check_next_update
@@ -67,6 +69,10 @@ class Declaration:
     visibility: Visibility = Visibility.PUBLIC
     declared_at: datetime | None = None
     """When customer impact was confirmed, should that be a while ago."""
+    language: str = ""
+    """What its messages are written in; empty for the usual one."""
+    reply_id: str = ""
+    """The saved reply that its first message opens with, if any."""
 
 
 @dataclass(frozen=True)
@@ -113,10 +119,13 @@ def record_declaration(
     declared_at = check_declared_at(declaration.declared_at or now, now)
     if not declaration.states:
         raise RuleBroken({"components": "Please choose at least one affected component and its state."})
+    reply = session.get(SavedReply, declaration.reply_id) if declaration.reply_id else None
     session.add(
         Incident(
             id=incident_id,
             title=title,
+            language=check_language(declaration.language or usual_language(session)),
+            opening=dict(reply.fields) if reply else None,
             severity=declaration.severity,
             visibility=declaration.visibility,
             stage=Stage.INVESTIGATING,
@@ -132,7 +141,8 @@ def record_declaration(
     assign(session, incident_id, declaration.roles)
     incident = session.get_one(Incident, incident_id)
     record(session, incident, EventKind.DECLARED, Fact(occurred_at=declared_at), by, now)
-    audit(session, by, "declare", "incident", incident_id, now, title=title, severity=declaration.severity)
+    about = {"title": title, "severity": declaration.severity, "reply_id": declaration.reply_id}
+    audit(session, by, "declare", "incident", incident_id, now, **about)
 
 
 def check_declared_at(declared_at: datetime, now: datetime) -> datetime:
@@ -303,7 +313,9 @@ def _post(session: Session, incident: Incident, update_id: str, post: Post, by: 
     if next_update_by is None and policy.next_update is not None and draft.kind is not MessageKind.RESOLVE:
         next_update_by = now + policy.next_update
     reason = check_next_update(policy, next_update_by, post.reason, now)
-    body = post.body or render(template_for(draft.kind, session), draft, incident.started_at)
+    body = post.body or render(
+        template_for(draft.kind, incident.language, session), draft, incident.started_at, incident.language
+    )
     fields = {name: str(value or "") for name, value in draft.values.items()}
     tell_at = policy.undo_until(draft.kind, now)
     message = Message(draft.kind, draft.stage, body, next_update_by, fields, tell_at=tell_at)

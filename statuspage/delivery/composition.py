@@ -107,6 +107,7 @@ def compose(announcement: Announcement, settings: Settings, for_customers: bool 
         "component_change": _component_change,
         "endpoint_disabled": _endpoint_disabled,
         "mail_test": _mail_test,
+        "test_message": _test_message,
     }.get(announcement.kind, _link_mail)
     return write(announcement, page_name, settings)
 
@@ -186,17 +187,20 @@ def note_to_subscribers(announcement: Announcement, settings: Settings) -> Note:
         return _maintenance_note(announcement, page_name, settings)
     if announcement.kind == "post_mortem":
         return _post_mortem_note(announcement, page_name, settings)
-    update = db.session.get(Update, announcement.subject_id)
-    if update is None:
-        raise LookupError("the update is gone")
-    facts = [f"{LABELS[update.stage]}, {instant_in_words(update.posted_at)}"]
-    if update.next_update_by:
-        facts.append(f"Next update by {instant_in_words(update.next_update_by)}")
-    states = [f"{each['name']}: {LABELS[each['new_state']]}" for each in update.component_states]
+    update = _posted(announcement)
+    return note_of_update(_incident_mail(update, page_name, settings, "", ""))
+
+
+def note_of_update(mail: IncidentMail) -> Note:
+    """Return what chat rooms are told by an update that its mail tells."""
+    facts = [f"{mail.label}, {instant_in_words(mail.posted_at)}"]
+    if mail.next_update_by:
+        facts.append(f"Next update by {instant_in_words(mail.next_update_by)}")
+    states = [f"{name}: {LABELS[state]}" for name, state in mail.components]
     return Note(
-        title=f"{page_name}: {update.incident.title}",
-        text="\n".join([*facts, update.body, *states]),
-        url=f"{settings.public_url}/incidents/{update.incident_id}",
+        title=f"{mail.page_name}: {mail.title}",
+        text="\n".join([*facts, mail.body, *states]),
+        url=mail.incident_url,
         url_label="The whole story",
     )
 
@@ -220,15 +224,45 @@ def _told_document(announcement: Announcement) -> Document:
 
 def _maintenance_note(announcement: Announcement, page_name: str, settings: Settings) -> Note:
     update = _said_of_maintenance(announcement)
-    window = update.maintenance
-    affected = ", ".join(each.component.name for each in window.components)
-    facts = [f"{maintenance_label(update)}: {_window_in_words(window)}", update.body]
+    values = maintenance_values(update.maintenance, maintenance_label(update), update.body, page_name, settings)
+    return note_of_maintenance(values)
+
+
+def maintenance_values(
+    window: Maintenance, label: str, body: str, page_name: str, settings: Settings
+) -> dict[str, Any]:
+    """Return what mail and chat rooms tell of a message about a window."""
+    return {
+        "page_name": page_name,
+        "title": window.title,
+        "label": label,
+        "window": _window_in_words(window),
+        "is_cancelled": window.cancelled_at is not None,
+        "body": body,
+        "components": [each.component.name for each in window.components],
+        "preheader": textwrap.shorten(f"{label}: {body}", PREHEADER_LIMIT, placeholder=" …"),
+        "window_url": f"{settings.public_url}/incidents/{window.id}",
+    }
+
+
+def note_of_maintenance(values: Mapping[str, Any]) -> Note:
+    """Return what chat rooms are told by a message about a window."""
+    facts, affected = [f"{values['label']}: {values['window']}", values["body"]], ", ".join(values["components"])
     return Note(
-        title=f"{page_name}: maintenance, {window.title}",
+        title=f"{values['page_name']}: maintenance, {values['title']}",
         text="\n".join([*facts, *([f"Affected: {affected}"] if affected else [])]),
-        url=f"{settings.public_url}/incidents/{window.id}",
+        url=values["window_url"],
         url_label="The whole story",
     )
+
+
+def render_maintenance_update(
+    values: Mapping[str, Any], body_html: str, manage_url: str, unsubscribe_url: str
+) -> tuple[str, str, str]:
+    """Return subject, text and HTML of a mail about a window."""
+    own = {"manage_url": manage_url, "unsubscribe_url": unsubscribe_url}
+    # Cleaned when the message was written.
+    return _rendered("maintenance_update", {**values, **own, "body_html": Markup(body_html)})  # noqa: S704
 
 
 def _said_of_maintenance(announcement: Announcement) -> MaintenanceUpdate:
@@ -319,16 +353,19 @@ def render_incident_update(mail: IncidentMail) -> tuple[str, str, str]:
     return _rendered("incident_update", {"mail": mail, "preheader": preheader})
 
 
-def _incident_update(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+def _posted(announcement: Announcement) -> Update:
     update = db.session.get(Update, announcement.subject_id)
     if update is None:
         raise LookupError("the update is gone")
-    incident, host, marks = update.incident, _host(settings), _marks(announcement, settings)
-    manage_url = f"{settings.public_url}/{MANAGE_PATH}/{marks['manage']}"
-    unsubscribe_url = f"{settings.public_url}/unsubscribe/{marks['token']}"
-    mail = IncidentMail(
+    return update
+
+
+def _incident_mail(
+    update: Update, page_name: str, settings: Settings, manage_url: str, unsubscribe_url: str
+) -> IncidentMail:
+    return IncidentMail(
         page_name=page_name,
-        title=incident.title,
+        title=update.incident.title,
         label=LABELS[update.stage],
         posted_at=update.posted_at,
         body=update.body,
@@ -336,10 +373,18 @@ def _incident_update(announcement: Announcement, page_name: str, settings: Setti
         body_html=Markup(update.body_html),  # noqa: S704
         next_update_by=update.next_update_by,
         components=tuple((each["name"], each["new_state"]) for each in update.component_states),
-        incident_url=f"{settings.public_url}/incidents/{incident.id}",
+        incident_url=f"{settings.public_url}/incidents/{update.incident_id}",
         manage_url=manage_url,
         unsubscribe_url=unsubscribe_url,
     )
+
+
+def _incident_update(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+    update = _posted(announcement)
+    incident, host, marks = update.incident, _host(settings), _marks(announcement, settings)
+    manage_url = f"{settings.public_url}/{MANAGE_PATH}/{marks['manage']}"
+    unsubscribe_url = f"{settings.public_url}/unsubscribe/{marks['token']}"
+    mail = _incident_mail(update, page_name, settings, manage_url, unsubscribe_url)
     subject, text, html = render_incident_update(mail)
     headers = _common_headers(announcement) | {
         # The same update to the same person has the same id: receivers can drop a second copy.
@@ -352,33 +397,44 @@ def _incident_update(announcement: Announcement, page_name: str, settings: Setti
     return Message(subject, text, html, headers)
 
 
+def _test_message(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+    """Write an example of a message, sent to whoever works on its wording: it carries its own words."""
+    detail = announcement.detail or {}
+    promised = detail["next_update_by"]
+    mail = IncidentMail(
+        page_name=page_name,
+        title=detail["title"],
+        label=detail["label"],
+        posted_at=announcement.created_at,
+        body=detail["body"],
+        # Cleaned by prose.
+        body_html=Markup(prose.to_html(detail["body"])),  # noqa: S704
+        next_update_by=datetime.fromisoformat(promised) if promised else None,
+        components=(),
+        incident_url=settings.public_url,
+        manage_url="",
+        unsubscribe_url="",
+    )
+    subject, text, html = render_incident_update(mail)
+    headers = _common_headers(announcement)
+    headers["Message-ID"] = f"<test_message.{announcement.id}@{_host(settings)}>"
+    return Message(f"Test: {subject}", text, html, headers)
+
+
 def _maintenance_update(announcement: Announcement, page_name: str, settings: Settings) -> Message:
     update, marks, host = _said_of_maintenance(announcement), _marks(announcement, settings), _host(settings)
     window, label = update.maintenance, maintenance_label(update)
     manage_url = f"{settings.public_url}/{MANAGE_PATH}/{marks['manage']}"
     unsubscribe_url = f"{settings.public_url}/unsubscribe/{marks['token']}"
-    values = {
-        "page_name": page_name,
-        "title": window.title,
-        "label": label,
-        "window": _window_in_words(window),
-        "is_cancelled": window.cancelled_at is not None,
-        "body": update.body,
-        # Cleaned when the message was written.
-        "body_html": Markup(update.body_html),  # noqa: S704
-        "components": [each.component.name for each in window.components],
-        "preheader": textwrap.shorten(f"{label}: {update.body}", PREHEADER_LIMIT, placeholder=" …"),
-        "window_url": f"{settings.public_url}/incidents/{window.id}",
-        "manage_url": manage_url,
-        "unsubscribe_url": unsubscribe_url,
-    }
+    values = maintenance_values(window, label, update.body, page_name, settings)
+    subject, text, html = render_maintenance_update(values, update.body_html, manage_url, unsubscribe_url)
     headers = _common_headers(announcement)
     headers["Message-ID"] = f"<maintenance.{window.id}.{update.sequence}.{marks['recipient']}@{host}>"
     headers |= _list_headers(manage_url, unsubscribe_url, settings)
     if update.sequence > 1:
         first = f"<maintenance.{window.id}.1.{marks['recipient']}@{host}>"
         headers |= {"In-Reply-To": first, "References": first}
-    return _render("maintenance_update", values, headers)
+    return Message(subject, text, html, headers)
 
 
 def render_document(mail: DocumentMail) -> tuple[str, str, str]:

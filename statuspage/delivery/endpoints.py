@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from statuspage.delivery import chat, composition, guard, webhook
+from statuspage.delivery import chat_messages, composition, guard, webhook
 from statuspage.delivery.posts import Posted
 from statuspage.delivery.transport import Note, Outcome
 from statuspage.links import Purpose, make_token
@@ -30,9 +30,9 @@ LONGEST_RETRY_AFTER = 3_600
 SHORTEST_SECRET = 6
 
 _MESSAGES = {
-    SubscriptionMethod.SLACK: chat.slack_message,
-    SubscriptionMethod.TEAMS: chat.teams_message,
-    SubscriptionMethod.DISCORD: chat.discord_message,
+    SubscriptionMethod.SLACK: chat_messages.slack_message,
+    SubscriptionMethod.TEAMS: chat_messages.teams_message,
+    SubscriptionMethod.DISCORD: chat_messages.discord_message,
 }
 
 

@@ -22,7 +22,6 @@ from statuspage.models.people import (
     FormSubmission,
     Heartbeat,
     LoginSession,
-    MessageTemplate,
 )
 from statuspage.models.promises import Alarm, Document, EscalationStep, PolicyVersion, Promise, PromiseChange, Waiver
 from statuspage.models.subscribers import (
@@ -35,6 +34,7 @@ from statuspage.models.subscribers import (
     SubscriberComponent,
     Suppression,
 )
+from statuspage.models.texts import SavedReply, TemplateVersion
 from statuspage.models.wording import OwnWord, WordingOverride
 
 __all__ = [
@@ -72,7 +72,6 @@ __all__ = [
     "MaintenanceSeries",
     "MaintenanceUpdate",
     "MessageDraft",
-    "MessageTemplate",
     "OwnWord",
     "Page",
     "PolicyVersion",
@@ -82,10 +81,12 @@ __all__ = [
     "ProviderEvent",
     "ProviderState",
     "RoleAssignment",
+    "SavedReply",
     "SoftBounce",
     "Subscriber",
     "SubscriberComponent",
     "Suppression",
+    "TemplateVersion",
     "Update",
     "Waiver",
     "WordingOverride",

@@ -47,6 +47,10 @@ class Incident(Base):
     """When the latest public update was posted; None until the first: then nothing is public yet."""
     post_mortem: Mapped[str] = mapped_column(Text, default="")
     post_mortem_published_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    language: Mapped[str] = mapped_column(String(8), default="en", server_default=text("'en'"))
+    """What its messages are written in."""
+    opening: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
+    """What the form of its first message opens with, from the saved reply it was declared with."""
     version: Mapped[int] = mapped_column(default=1)
     """Rises with every change, so that a stale form is noticed."""
     imported: Mapped[dict[str, Any] | None] = mapped_column(JSON)

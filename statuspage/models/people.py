@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from statuspage.db import Base, UtcDateTime
 from statuspage.models.columns import BIG, ID_LENGTH, id_column, words
-from statuspage.rules.vocabulary import AccountRole, MessageKind, TokenScope
+from statuspage.rules.vocabulary import AccountRole, TokenScope
 
 
 class Account(Base):
@@ -70,17 +70,6 @@ class FormSubmission(Base):
     digest: Mapped[str] = mapped_column(String(64))
     """SHA-256 of what was posted: the same form with other words is another message."""
     submitted_at: Mapped[datetime] = mapped_column(UtcDateTime)
-
-
-class MessageTemplate(Base):
-    """An edited wording; kinds without a row use the shipped one."""
-
-    __tablename__ = "message_templates"
-
-    kind: Mapped[MessageKind] = mapped_column(words(MessageKind, "kind"), primary_key=True)
-    text: Mapped[str] = mapped_column(Text)
-    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    updated_by_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
 
 
 class AuditEntry(Base):

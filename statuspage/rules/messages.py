@@ -11,14 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from statuspage.rules.times import (
-    instant_in_words,
-    parse_typed_instant,
-    require_utc,
-    span_in_words,
-    typed_deadline,
-    typed_instant,
-)
+from statuspage.rules.languages import ENGLISH, apology_in, choice_in, instant_in, span_in
+from statuspage.rules.times import instant_in_words, parse_typed_instant, require_utc, typed_deadline, typed_instant
 from statuspage.rules.vocabulary import LABELS, OPEN_STAGES, Impact, MessageKind, RuleBroken, Stage
 
 FieldKind = Literal["line", "paragraph", "instant", "choice"]
@@ -216,10 +210,32 @@ def defaults(
         "next_update_by": typed_deadline(now + next_update, now),
         "resolved_at": typed_instant(now),
         "stage": stage.value,
-        "apology": "We are sorry for the trouble this caused.",
+        "apology": known.get("apology", apology_in(ENGLISH)),
     }
     names = [field.name for field in FIELDS[kind]]
     return {name: fresh.get(name) or known.get(name, "") for name in names}
+
+
+# What a saved reply may fill in: what is known before anything has happened.
+OPENING_FIELDS = ("affected", "symptoms")
+
+
+def check_opening(typed: Mapping[str, str]) -> dict[str, str]:
+    """Return what the form of a first message is to open with.
+
+    Raises RuleBroken with one sentence for every field that is wrong.
+    """
+    values: dict[str, str] = {}
+    errors: dict[str, str] = {}
+    for field in FIELDS[MessageKind.ACKNOWLEDGE]:
+        if field.name in OPENING_FIELDS:
+            try:
+                values[field.name] = str(_parse_field(field, typed.get(field.name, "")))
+            except RuleBroken as broken:
+                errors |= broken.errors
+    if errors:
+        raise RuleBroken(errors)
+    return values
 
 
 def check_template(kind: MessageKind, template: str) -> str:
@@ -352,13 +368,13 @@ def check_instants(values: Mapping[str, str | datetime | None], now: datetime) -
     return errors
 
 
-def render(template: str, draft: Draft, started_at: datetime) -> str:
-    """Return the finished text: the template with the draft's values in place.
+def render(template: str, draft: Draft, started_at: datetime, language: str = ENGLISH) -> str:
+    """Return the finished text: the template with the draft's values in place, in the words of a language.
 
     A line whose placeholders all have nothing to say is left out, and so are
     the blank lines it leaves at the ends or in a row.
     """
-    words = _words(draft, started_at)
+    words = _words(draft, started_at, language)
     lines = []
     for line in template.split("\n"):
         names = [name for name in _PLACEHOLDER.findall(line) if name in words]
@@ -368,20 +384,21 @@ def render(template: str, draft: Draft, started_at: datetime) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
-def _words(draft: Draft, started_at: datetime) -> dict[str, str]:
+def _words(draft: Draft, started_at: datetime, language: str) -> dict[str, str]:
     words = dict.fromkeys(placeholders(draft.kind), "")
-    words |= {name: _in_words(value) for name, value in draft.values.items()}
+    words |= {name: _in_words(value, language) for name, value in draft.values.items()}
     for field in FIELDS[draft.kind]:
         if field.kind == "choice":
-            words[field.name] = dict(field.choices).get(draft.text(field.name), "").lower()
+            chosen = draft.text(field.name)
+            words[field.name] = choice_in(language, chosen) if chosen in dict(field.choices) else ""
     resolved_at = draft.instant("resolved_at")
     if resolved_at is not None:
-        words["duration"] = span_in_words(resolved_at - started_at)
-        words["started_at"] = instant_in_words(started_at)
+        words["duration"] = span_in(language, resolved_at - started_at)
+        words["started_at"] = instant_in(language, started_at)
     return words
 
 
-def _in_words(value: str | datetime | None) -> str:
+def _in_words(value: str | datetime | None, language: str) -> str:
     if isinstance(value, datetime):
-        return instant_in_words(value)
+        return instant_in(language, value)
     return value or ""

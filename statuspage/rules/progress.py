@@ -83,3 +83,22 @@ def reach_in_words(reach: Mapping[SubscriptionMethod, int]) -> str:
         for method, (one, many) in _MANY.items()
         if reach.get(method)
     )
+
+
+_COUNTED: Mapping[SubscriptionMethod, tuple[str, str, str]] = {
+    SubscriptionMethod.EMAIL: ("E-mail", "person", "people"),
+    SubscriptionMethod.SLACK: ("Slack", "room", "rooms"),
+    SubscriptionMethod.TEAMS: ("Teams", "room", "rooms"),
+    SubscriptionMethod.DISCORD: ("Discord", "room", "rooms"),
+    SubscriptionMethod.WEBHOOK: ("Webhooks", "address", "addresses"),
+}
+
+
+def ways_in_words(reach: Mapping[SubscriptionMethod, int]) -> tuple[tuple[str, str], ...]:
+    """Return each way with how many are told by it: ``E-mail``, ``1,204 people``; e-mail and Slack even for nobody."""
+    always = (SubscriptionMethod.EMAIL, SubscriptionMethod.SLACK)
+    return tuple(
+        (way, f"{reach[method]:,} {one if reach[method] == 1 else many}" if reach.get(method) else "nobody")
+        for method, (way, one, many) in _COUNTED.items()
+        if reach.get(method) or method in always
+    )

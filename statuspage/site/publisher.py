@@ -148,6 +148,17 @@ def layout_values(settings: Settings) -> dict[str, object]:
 _shelf = Shelf()
 
 
+def draw_entry(settings: Settings, entry: page.Entry, now: datetime) -> bytes:
+    """Return the page of an entry that is still being written, as it would be published.
+
+    Raises LookupError while there is no status page.
+    """
+    frame = page.load_frame(settings.public_url)
+    if frame is None:
+        raise LookupError("there is no page yet")
+    return _entry_page(Site(frame, now, settings.mail_from), entry)
+
+
 def _site(settings: Settings, now: datetime) -> Site | None:
     # A transaction of an earlier query would hide what was committed since.
     db.session.rollback()
@@ -324,7 +335,11 @@ def _front(site: Site) -> bytes:
 
 def _entry(site: Site, entry_id: str) -> bytes | None:
     entry = page.load_entry(entry_id, site.shelf)
-    return _html("entry", site, cards.of_entry(entry), entry=entry) if entry is not None else None
+    return _entry_page(site, entry) if entry is not None else None
+
+
+def _entry_page(site: Site, entry: page.Entry) -> bytes:
+    return _html("entry", site, cards.of_entry(entry), entry=entry)
 
 
 def _component(site: Site, component_id: str) -> bytes | None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statuspage.delivery import chat, posts
+from statuspage.delivery import chat, chat_messages, posts
 from statuspage.delivery.transport import Note, Outcome, Receipt
 from statuspage.rules.vocabulary import ChannelKind
 from tests import servers
@@ -79,13 +79,13 @@ def test_a_note_without_a_link_has_no_button(kind: ChannelKind, chat_server: Cha
 @given(st.text(st.sampled_from("&<>ä€😀x\n"), max_size=9_000), st.text(st.sampled_from("&<>ä"), max_size=300))
 def test_a_message_never_outgrows_what_the_services_take(text: str, title: str) -> None:
     note = Note(title, text, NOTE.url, NOTE.url_label)
-    assert all(len(part) <= 3_000 for part in blocks(chat.slack_message(note)))
-    assert len(chat.json.dumps(chat.teams_message(note), ensure_ascii=False).encode()) < 28_000
-    assert len(chat.discord_message(note)["content"]) <= 2_000
+    assert all(len(part) <= 3_000 for part in blocks(chat_messages.slack_message(note)))
+    assert len(chat.json.dumps(chat_messages.teams_message(note), ensure_ascii=False).encode()) < 28_000
+    assert len(chat_messages.discord_message(note)["content"]) <= 2_000
 
 
 def test_discord_calls_nobody_and_reads_no_sign_in_a_title() -> None:
-    message = chat.discord_message(Note("@everyone *a* [b](c)", "Text **bold**", NOTE.url, NOTE.url_label))
+    message = chat_messages.discord_message(Note("@everyone *a* [b](c)", "Text **bold**", NOTE.url, NOTE.url_label))
     assert message == {
         "content": f"**@everyone \\*a\\* \\[b\\](c)**\nText **bold**\n<{NOTE.url}>",
         "allowed_mentions": {"parse": []},
@@ -95,7 +95,7 @@ def test_discord_calls_nobody_and_reads_no_sign_in_a_title() -> None:
 
 @given(st.text(st.sampled_from("&<>x"), max_size=60), st.integers(min_value=4, max_value=60))
 def test_a_cut_never_leaves_half_a_sign(text: str, limit: int) -> None:
-    cut = chat._slack_text(text, limit)
+    cut = chat_messages._slack_text(text, limit)
     back = cut.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     assert text.startswith(back.removesuffix("…"))
     assert len(cut) <= limit

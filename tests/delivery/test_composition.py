@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import ColumnElement, select
 
+from statuspage.actions import templates
 from statuspage.db import db
 from statuspage.delivery import composition
 from statuspage.delivery.outbox import Batch, Claimed
@@ -203,3 +204,16 @@ def test_a_subscriber_may_leave_by_one_click_and_a_customer_is_told_why(
     for words in (recipient.fill(message.text), recipient.fill(message.html)):
         assert "You get this because you use Larkspur." in words
         assert "unsubscribe" not in words
+
+
+def test_a_test_mail_shows_the_wording_and_that_it_is_a_test(writer: str, settings: Settings, now: datetime) -> None:
+    templates.send_test_message("Sign-in is slow", "Investigating", "Signing in *fails*.", now, writer, now)
+    message, recipient = composed(settings, Announcement.kind == "test_message")
+    assert message.subject == "Test: [Larkspur status] Sign-in is slow"
+    html = check_page(recipient.fill(message.html).replace(" style=", " data-style="))
+    for words in (message.text, text_of(html)):
+        assert "Next update by 21 Nov 2026, 14:00 UTC" in words
+        assert "This is a test that you sent to yourself. Nobody else got it." in words
+    assert "<em>fails</em>" in message.html
+    assert "unsubscribe" not in message.html
+    assert "List-Unsubscribe" not in message.headers

@@ -8,9 +8,10 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.routing import Rule
 
+from statuspage.actions import replies
 from statuspage.db import db
 from statuspage.models import Component, Promise
-from statuspage.rules.vocabulary import AccountRole, ComponentState
+from statuspage.rules.vocabulary import AccountRole, ComponentState, Severity
 from tests import builders
 from tests.web.conftest import Visitor, anonymous, arrive, started
 
@@ -67,12 +68,16 @@ def known(app: Flask, started: datetime) -> dict[str, str]:
     incident_id = builders.acknowledged(by, {part: ComponentState.OUTAGE}, started)
     promise_id = db.session.scalar(select(Promise.id))
     component_id = db.session.scalar(select(Component.id))
+    said = {"affected": "Signing in", "symptoms": "It may fail."}
+    reply = replies.Reply("Sign-in fails", Severity.SEV2, "en", {part: ComponentState.OUTAGE}, said)
+    reply_id = replies.add_reply(reply, by, started)
     return {
         "incident_id": incident_id, "promise_id": str(promise_id), "component_id": str(component_id), "account_id": by,
         "kind": "update", "step": "severity", "document": "post-mortem", "severity": "SEV1", "month": "2026-11",
         "promise_kind": "first_update", "name": "x.eml", "drill_id": incident_id, "page_id": "nosuchthing0", "announcement_id": "1",
         "maintenance_id": builders.window(started, (part,)), "what": "update",
         "item_id": builders.action_item(incident_id, by, started),
+        "language": "de", "part": "mail", "mail": "direct-email", "reply_id": reply_id,
     }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from tests.typed import typed
 
 NOW = datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
 STARTED = NOW - timedelta(minutes=70)
-SHIPPED = Path(__file__).resolve().parents[2] / "templates" / "messages"
+SHIPPED = Path(__file__).resolve().parents[2] / "templates" / "messages" / "en"
 KINDS = list(MessageKind)
 
 

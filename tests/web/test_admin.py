@@ -8,10 +8,9 @@ from flask import Flask
 from markupsafe import escape
 from sqlalchemy import select
 
-from statuspage import clock
 from statuspage.db import db
-from statuspage.models import Account, Component, ComponentGroup, MessageTemplate, Page
-from statuspage.rules.vocabulary import AccountRole, ComponentState, MessageKind
+from statuspage.models import Account, Component, ComponentGroup, Page
+from statuspage.rules.vocabulary import AccountRole, ComponentState
 from tests import builders
 from tests.web.conftest import Visitor
 
@@ -126,37 +125,6 @@ def test_administrators_can_neither_disable_nor_demote_themselves(admin: Visitor
     ):
         assert admin.post(path, fields, on="/admin/people/").status_code == 409
     assert admin.get("/admin/people/").status_code == 200
-
-
-def test_edited_wording_is_used_from_then_on_and_can_be_put_back(admin: Visitor, started: datetime) -> None:
-    text = "Trouble with {affected}: {symptoms} Since {started_at}. More by {next_update_by}. {0.__class__} {{7*7}}"
-    assert admin.post("/admin/templates/acknowledge", {"text": text}).status_code == 303
-    component_id = builders.component(started)
-    builders.acknowledged(builders.account(started), {component_id: ComponentState.OUTAGE}, clock.now())
-    from_page = admin.get("/admin/templates/").get_data(as_text=True)
-    assert "Trouble with {affected}" in from_page
-    restored = admin.post("/admin/templates/acknowledge/restore", {}, on="/admin/templates/acknowledge")
-    assert restored.status_code == 303
-    db.session.rollback()
-    assert db.session.get(MessageTemplate, MessageKind.ACKNOWLEDGE) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("{affected} {symptoms} {started_at}", "The placeholder {next_update_by} is missing."),
-        ("{affected} {symptoms} {started_at} {next_update_by} {host_name}", "There is no placeholder {host_name}."),
-        ("", "The placeholder {affected} is missing."),
-        ("x" * 4001, "Please keep the template under 4000 characters."),
-    ],
-)
-def test_wording_without_its_placeholders_is_refused_with_their_names(text: str, sentence: str, admin: Visitor) -> None:
-    answer = admin.post("/admin/templates/acknowledge", {"text": text})
-    page = answer.get_data(as_text=True)
-    assert answer.status_code == 422
-    assert sentence in page
-    assert text in page
-    assert db.session.get(MessageTemplate, MessageKind.ACKNOWLEDGE) is None
 
 
 def test_the_page_is_renamed(admin: Visitor) -> None:

@@ -202,11 +202,11 @@ def test_components_come_in_order_and_their_groups_behind_them(writer: Program, 
     first, second = builders.component(started, "Web"), builders.component(started, "API", group_id)
     assert writer.send("PATCH", f"/components/{second}", json={"status": "partial_outage"}).status_code == 200
     listed = writer.get("/components")
-    assert [each["id"] for each in listed] == [first, second, group_id]
+    assert [each["id"] for each in listed] == [second, first, group_id]
     assert [list(each) for each in listed[:2]] == [COMPONENT_KEYS.split()] * 2
     assert listed[2] == writer.get(f"/components/{group_id}")
     assert (listed[2]["group"], listed[2]["status"], listed[2]["components"]) == (True, "major_outage", [second])
-    assert [each["id"] for each in writer.get("/components?per_page=1&page=2")] == [second]
+    assert [each["id"] for each in writer.get("/components?per_page=1&page=2")] == [first]
 
 
 def test_a_component_is_added_and_changed(writer: Program, page_id: str) -> None:

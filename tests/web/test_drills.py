@@ -297,7 +297,7 @@ def test_only_the_console_loads_drills_as_readers_would_see_them() -> None:
         for file in PACKAGE.rglob("*.py")
         if re.search(r"\bload_drill\b", file.read_text(encoding="utf-8"))
     }
-    assert users == {"site/page.py", "web/console/drills.py"}
+    assert users == {"site/page.py", "web/console/drills.py", "web/console/preview.py"}
 
 
 def test_playing_in_the_console_leaves_the_public_state_alone(comms: Visitor, drill_id: str, sign_in: str) -> None:

@@ -24,6 +24,7 @@ UNDONE = {
     "admin_components.archive",
     "admin_people.disable",
     "admin_channels.remove",
+    "admin_replies.archive",
 }
 ASKED = {
     "admin_components.delete_group",

@@ -15,11 +15,11 @@ from statuspage.models import (
     Component,
     ComponentGroup,
     Customer,
-    MessageTemplate,
     Page,
     PolicyVersion,
     Subscriber,
     Suppression,
+    TemplateVersion,
 )
 from statuspage.rules.vocabulary import AccountRole
 from statuspage.settings import Settings
@@ -90,8 +90,13 @@ def _components() -> Part:
 
 
 def _wording() -> Part:
-    edited = _count(MessageTemplate)
-    return Part("Wording", "/admin/templates/", READY, f"{edited} edited" if edited else "As shipped")
+    edited = _count(TemplateVersion)
+    return Part(
+        "Wording",
+        "/admin/templates/",
+        READY,
+        f"Edited {edited} time{'' if edited == 1 else 's'}" if edited else "As shipped",
+    )
 
 
 def _people() -> Part:

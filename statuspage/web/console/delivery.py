@@ -1,6 +1,6 @@
 """What became of the mails of an incident: progress, the hold with Undo, correcting, sending again."""
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import select
@@ -11,6 +11,7 @@ from statuspage.db import db
 from statuspage.models import Announcement, Document, Incident, Update
 from statuspage.rules.vocabulary import AccountRole, Conflict, NotFound, RuleBroken
 from statuspage.web import access
+from statuspage.web.console import preview
 from statuspage.web.console.counting import counts
 from statuspage.web.console.messages import get_incident
 from statuspage.web.console.told import lines_of
@@ -151,4 +152,5 @@ def _correction_page(message: Update, values: dict[str, str], errors: dict[str, 
         typed=values,
         errors=errors,
         marks=marks_of(values, ["body"]),
+        preview=preview.of_correction(message, values.get("body", ""), current_app.config["STATUSPAGE"], clock.now()),
     )

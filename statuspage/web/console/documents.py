@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import select
@@ -29,8 +29,9 @@ from statuspage.rules.vocabulary import (
     Severity,
     Visibility,
 )
+from statuspage.settings import Settings
 from statuspage.web import access
-from statuspage.web.console import post_mortems
+from statuspage.web.console import post_mortems, preview
 from statuspage.web.console.messages import get_incident
 from statuspage.web.console.told import lines_of
 from statuspage.web.console.wording import check_wording, marks_of
@@ -266,6 +267,7 @@ def _page(
         is_author=document is not None and document.author_id == current_user.id,
         may_send=current_user.role.allows(AccountRole.COMMS),
         people=_reach(incident),
+        mail=_mail(incident, kind, document, kept),
         lines=lines_of(incident, clock.now()),
         now=clock.now(),
         audience=policy_of(incident.severity or Severity.SEV4).audience,
@@ -288,6 +290,19 @@ def _listed(incident: Incident, kind: DocumentKind) -> tuple[Document | None, Se
         .execution_options(populate_existing=True)
     ).all()
     return (listed[0] if listed else None), listed[1:]
+
+
+def _mail(
+    incident: Incident, kind: DocumentKind, document: Document | None, kept: Mapping[str, str] | None
+) -> preview.Mail | None:
+    """Return what the text looks like as a mail; None for what is not mailed."""
+    if kind is DocumentKind.POST_MORTEM:
+        return None
+    fields = kept if kept is not None else _opening_values(incident, kind, document)
+    settings: Settings = current_app.config["STATUSPAGE"]
+    author = document.author.name if document and kind is not DocumentKind.DIRECT_EMAIL else current_user.name
+    reviewer = document.reviewer.name if document and document.reviewer else ""
+    return preview.of_document(incident, kind, fields, (author, reviewer), settings)
 
 
 def _is_owed(incident: Incident, kind: DocumentKind) -> bool:

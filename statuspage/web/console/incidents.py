@@ -10,8 +10,11 @@ from sqlalchemy import select
 from statuspage import clock
 from statuspage.actions import incidents
 from statuspage.actions.policies import policy_of
+from statuspage.actions.replies import get_reply, saved_replies
+from statuspage.actions.templates import usual_language
 from statuspage.db import db
-from statuspage.models import Account, Component, ComponentGroup
+from statuspage.models import Account, Component, ComponentGroup, SavedReply
+from statuspage.rules.languages import LANGUAGES
 from statuspage.rules.messages import check_title
 from statuspage.rules.times import parse_typed_instant
 from statuspage.rules.vocabulary import (
@@ -34,8 +37,18 @@ blueprint = Blueprint("incidents", __name__, url_prefix="/console/incidents")
 @blueprint.get("/new")
 @access.needs(AccountRole.RESPONDER)
 def new() -> ResponseReturnValue:
-    """Show the form that starts the clock."""
-    return _form({"role_comms_lead": current_user.id}, {})
+    """Show the form that starts the clock, filled in by a saved reply if one was chosen."""
+    values = {"role_comms_lead": current_user.id, "language": usual_language(db.session())}
+    chosen = request.args.get("reply", "")
+    return _form(values | (opening_values(get_reply(chosen)) if chosen else {}), {})
+
+
+def opening_values(reply: SavedReply) -> dict[str, str]:
+    """Return what the form opens with: what the reply says, of the components those there still are."""
+    present = set(db.session.scalars(select(Component.id).where(Component.archived_at.is_(None))))
+    states = {f"state_{each}": state for each, state in reply.states.items() if each in present}
+    about = {"title": reply.title, "severity": reply.severity.value, "language": reply.language}
+    return about | states | {"reply": reply.id}
 
 
 def declare_again() -> ResponseReturnValue:
@@ -102,10 +115,13 @@ def _declaration() -> incidents.Declaration:
     if not states:
         errors.setdefault("components", "Please choose at least one affected component and its state.")
     declared_at = _declared_at(request.form.get("declared_at", ""), errors)
+    language, reply_id = request.form.get("language", ""), request.form.get("reply", "")
+    if language and language not in LANGUAGES:
+        errors["language"] = "Please choose one of the languages."
     if errors:
         raise RuleBroken(errors)
     visibility = Visibility.INTERNAL if request.form.get("visibility") == "internal" else Visibility.PUBLIC
-    return incidents.Declaration(title, severity, states, posted_roles(), visibility, declared_at)
+    return incidents.Declaration(title, severity, states, posted_roles(), visibility, declared_at, language, reply_id)
 
 
 def people_options() -> list[tuple[str, str]]:
@@ -140,6 +156,8 @@ def _form(values: dict[str, str], errors: dict[str, str]) -> str:
         form_token=form_token(),
         severities=[(severity, SEVERITY_MEANINGS[severity], policy_of(severity)) for severity in Severity],
         groups=grouped_components(),
+        replies=saved_replies(),
+        languages=LANGUAGES,
         roles=list(IncidentRole),
         people_options=people_options(),
     )

@@ -1,7 +1,7 @@
 """Maintenance windows: the list, the form that plans one, and each window's own page."""
 
 import itertools
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -29,6 +29,7 @@ from statuspage.rules.vocabulary import (
     MaintenanceStage,
     NotFound,
     RuleBroken,
+    SubscriptionMethod,
     choose,
 )
 from statuspage.web import access
@@ -414,13 +415,18 @@ def _look(wanted: Plan) -> Look:
 
 
 def _reach(component_ids: Collection[str], maintenance_id: str | None = None) -> str:
-    """Return in words who hears of a window; counting takes a second with a million subscribers."""
+    """Return in words who hears of a window."""
+    return reach_in_words(counted_reach(component_ids, maintenance_id))
+
+
+def counted_reach(component_ids: Collection[str], maintenance_id: str | None) -> Mapping[SubscriptionMethod, int]:
+    """Return how many hear of a window by which method; counting takes a second with a million subscribers."""
     key = ("maintenance_reach", maintenance_id, frozenset(component_ids))
     kept = counts()
-    reach = kept.get(key)
+    reach: Mapping[SubscriptionMethod, int] | None = kept.get(key)
     if reach is None:
         reach = kept.ask(lambda: {key: maintenance_reach(component_ids, maintenance_id)}, REACH_TIMES_AS_LONG)[key]
-    return reach_in_words(reach)
+    return reach
 
 
 def _overlaps(begins: datetime, ends: datetime, component_ids: Collection[str], besides: str = "") -> tuple[str, ...]:

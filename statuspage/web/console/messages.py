@@ -13,11 +13,11 @@ from statuspage import clock
 from statuspage.actions import incidents
 from statuspage.actions.policies import policy_of
 from statuspage.actions.promises import promises_of
-from statuspage.actions.templates import template_for
 from statuspage.actions.wording import overrides_of
 from statuspage.db import db
-from statuspage.models import Component, Incident, InternalUpdate, MessageDraft, Page, Promise, Update
+from statuspage.models import Incident, InternalUpdate, MessageDraft, Page, Promise, Update
 from statuspage.rules import messages
+from statuspage.rules.languages import apology_in, help_in
 from statuspage.rules.policy import UNOWED_NEXT_UPDATE
 from statuspage.rules.times import typed_instant
 from statuspage.rules.vocabulary import (
@@ -39,7 +39,7 @@ from statuspage.web.console.clocks import FORMS, form_of
 from statuspage.web.console.drills import play_of
 from statuspage.web.console.incidents import grouped_components, people_options, posted_states
 from statuspage.web.console.presence import deeds_in, people_in
-from statuspage.web.console.told import lines_of, reach_of
+from statuspage.web.console.told import counted_reach_of, lines_of, reach_of
 from statuspage.web.console.wording import check_wording, marks_of
 from statuspage.web.forms import STALE, StaleForm, form_token, posted_nonce, posted_version, typed
 from statuspage.web.publishing import publish_at_once
@@ -160,7 +160,7 @@ def _show(incident: Incident, kind: MessageKind, kept: dict[str, str] | None, er
         longest=policy_of(incident.severity or Severity.SEV4).next_update,
         play=play,
         takes_messages=bool(errors) or (incident.is_open and not (play and play.drill.ended_at)),
-        preview=_preview(incident, kind, values, now),
+        preview=_preview(incident, kind, values | {f"state_{each}": state for each, state in states.items()}, now),
         lines=lines,
         held=next((line for line in reversed(tuple(lines.values())) if line.leaves_at), None),
         **_reach(incident, kind, {f"state_{each}": state for each, state in states.items()}, now),
@@ -190,12 +190,11 @@ def _first_empty(kind: MessageKind, values: Mapping[str, str]) -> str:
 
 def _reach(incident: Incident, kind: MessageKind, values: Mapping[str, str], now: datetime) -> dict[str, object]:
     """Return whom the message tells with the components chosen now, and how long its mails wait."""
-    chosen = {name.removeprefix("state_") for name, value in values.items() if name.startswith("state_") and value}
-    if incident.last_posted_at is not None or not chosen:
-        # Only the first message may leave a component out.
-        chosen |= {each.component_id for each in incident.components}
     until = policy_of(incident.severity or Severity.SEV4).undo_until(kind, now)
-    return {"reach": reach_of(incident, chosen), "undo_window": until - now if until else None}
+    return {
+        "reach": reach_of(incident, _told_components(incident, values)),
+        "undo_window": until - now if until else None,
+    }
 
 
 def _promises(incident: Incident, now: datetime) -> list[Promise]:
@@ -214,22 +213,17 @@ def _timeline(incident: Incident) -> list[Update | InternalUpdate]:
 
 
 def _preview(incident: Incident, kind: MessageKind, values: Mapping[str, str], now: datetime) -> preview.Preview:
-    draft = messages.sketch(kind, values, now)
-    started_at = draft.instant("started_at") or incident.started_at
-    body = messages.render(template_for(kind), draft, started_at)
     settings: Settings = current_app.config["STATUSPAGE"]
-    page_name = db.session.execute(select(Page.name)).scalar_one()
-    return preview.make(incident, draft, body, _named_states(incident, values), page_name, settings.public_url, now)
+    reach = counted_reach_of(incident, _told_components(incident, values))
+    return preview.of_message(incident, kind, values, reach, settings, now)
 
 
-def _named_states(incident: Incident, values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Name and state of every affected component, as the form has them now."""
-    chosen = {name.removeprefix("state_"): value for name, value in values.items() if name.startswith("state_")}
-    known = {each.component_id: each.state.value for each in incident.components}
-    states = known | {name: value for name, value in chosen.items() if value in set(ComponentState)}
-    rows = db.session.execute(select(Component.id, Component.name).where(Component.id.in_(states)))
-    names = {row.id: row.name for row in rows}
-    return tuple((names[each], state) for each, state in states.items() if each in names)
+def _told_components(incident: Incident, values: Mapping[str, str]) -> set[str]:
+    chosen = {name.removeprefix("state_") for name, value in values.items() if name.startswith("state_") and value}
+    if incident.last_posted_at is not None or not chosen:
+        # Only the first message may leave a component out.
+        chosen |= {each.component_id for each in incident.components}
+    return chosen
 
 
 def _opening_values(incident: Incident, kind: MessageKind, now: datetime) -> dict[str, str]:
@@ -244,16 +238,17 @@ def _known(incident: Incident, kind: MessageKind, severity: Severity) -> dict[st
     latest = next((each.fields or {} for each in incident.updates if each.kind is MessageKind.UPDATE), {})
     page = db.session.scalar(select(Page))
     names = ", ".join(affected.component.name for affected in incident.components)
+    opening = incident.opening or {}
     return {
+        "symptoms": opening.get("symptoms", ""),
         "affected": latest.get("affected") or acknowledged.get("symptoms", "")
         if kind is MessageKind.UPDATE
-        else acknowledged.get("affected", names),
+        else acknowledged.get("affected") or opening.get("affected", names),
         "experienced": acknowledged.get("symptoms", ""),
         "impact": IMPACT_OF[severity].value,
         "started_at": typed_instant(incident.started_at),
-        "help": f"If anything still looks wrong, please contact us: {page.support_url}"
-        if page and page.support_url
-        else "",
+        "apology": apology_in(incident.language),
+        "help": help_in(incident.language, page.support_url) if page and page.support_url else "",
     }
 
 

@@ -13,7 +13,7 @@ from statuspage.db import db
 from statuspage.delivery.announcements import ENDPOINT_LANE, INCIDENT_LANE
 from statuspage.models import Account, Announcement, Delivery, Incident
 from statuspage.rules.progress import Progress, progress, reach_in_words
-from statuspage.rules.vocabulary import Visibility
+from statuspage.rules.vocabulary import SubscriptionMethod, Visibility
 from statuspage.web.console.counting import counts
 
 WAYS = ((INCIDENT_LANE, "E-mail"), (ENDPOINT_LANE, "Webhooks and chat rooms"))
@@ -53,15 +53,19 @@ class Line:
 
 def reach_of(incident: Incident, component_ids: Collection[str]) -> str:
     """Return in words who is told of an update to an incident with these components; empty for nobody."""
+    return reach_in_words(counted_reach_of(incident, component_ids))
+
+
+def counted_reach_of(incident: Incident, component_ids: Collection[str]) -> Mapping[SubscriptionMethod, int]:
+    """Return how many are told of an update to an incident with these components, by which method."""
     if incident.visibility is not Visibility.PUBLIC:
-        return ""
+        return {}
     key = ("reach", incident.id, frozenset(component_ids))
     kept = counts()
-    reach = kept.get(key)
+    reach: Mapping[SubscriptionMethod, int] | None = kept.get(key)
     if reach is None:
-        counted = kept.ask(lambda: {key: reach_by_method(component_ids, incident.id)}, REACH_TIMES_AS_LONG)
-        reach = counted[key]
-    return reach_in_words(reach)
+        reach = kept.ask(lambda: {key: reach_by_method(component_ids, incident.id)}, REACH_TIMES_AS_LONG)[key]
+    return reach
 
 
 def lines_of(incident: Incident, now: datetime, *, is_patient: bool = False) -> Mapping[str, Line]:
