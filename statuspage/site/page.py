@@ -7,7 +7,7 @@ exception, `load_drill`, is for the console: nothing that publishes may use it.
 
 import itertools
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,6 +29,7 @@ from statuspage.models import (
     Page,
     Update,
 )
+from statuspage.rules.branding import Brand
 from statuspage.rules.maintenance import RUNNING, is_overlaid
 from statuspage.rules.times import next_month
 from statuspage.rules.uptime import UptimeRule
@@ -42,6 +43,7 @@ from statuspage.rules.vocabulary import (
     Visibility,
     worst_state,
 )
+from statuspage.site.branding import load_brand
 
 DAYS_ON_FRONT = 14
 MONTHS_ON_HISTORY = 3
@@ -65,6 +67,7 @@ class Frame:
     revision: int
     created_at: datetime
     uptime_rule: UptimeRule
+    brand: Brand = field(default_factory=Brand)
 
     def day(self, instant: datetime) -> date:
         """Return the calendar day of an instant in the page's own time zone."""
@@ -172,7 +175,14 @@ def load_frame(public_url: str) -> Frame | None:
         return None
     rule = UptimeRule(page.uptime_degraded_percent, page.uptime_excludes_maintenance)
     return Frame(
-        page.name, ZoneInfo(page.time_zone), page.support_url, public_url, page.revision, page.created_at, rule
+        page.name,
+        ZoneInfo(page.time_zone),
+        page.support_url,
+        public_url,
+        page.revision,
+        page.created_at,
+        rule,
+        load_brand(page),
     )
 
 
