@@ -141,7 +141,7 @@ def edit_css() -> ResponseReturnValue:
     return redirect(url_for("admin_page.show", saved=1), 303)
 
 
-def _page(values: Mapping[str, str], errors: Mapping[str, str]) -> str:
+def _page(values: dict[str, str], errors: Mapping[str, str]) -> str:
     """The page's settings; what was typed into one of the forms stands in place of what is saved."""
     page = db.session.execute(select(Page)).scalar_one()
     saved = {
