@@ -6,8 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from statuspage.rules.languages import ENGLISH
+from statuspage.rules.maintenance import window_in_words, zone_name
 from statuspage.rules.times import instant_in_words, span_in_words
 from statuspage.rules.vocabulary import LABELS
 
@@ -56,6 +58,7 @@ _ENGLISH: Filters = {
     "long_day": _english_date("%A, %-d %B"),
     "short_day": _english_date("%-d %b"),
     "month": _english_date("%B %Y"),
+    "window": window_in_words,
 }
 
 
@@ -82,8 +85,19 @@ def _of(language: str) -> Filters:
         pairs = zip(parts[::2], parts[1::2], strict=True)
         return " ".join(format_unit(int(n), f"duration-{_UNITS[unit]}", "short", locale=language) for n, unit in pairs)
 
+    def local(moment: datetime, zone: ZoneInfo) -> str:
+        here = moment.astimezone(zone)
+        if here.utcoffset() == timedelta(0):
+            return instant(moment)
+        there = moment.astimezone(UTC)
+        beside = f"{there:%H:%M} UTC" if here.date() == there.date() else instant(moment)
+        return f"{format_datetime(here.replace(tzinfo=None), forms[0], locale=language)} {zone_name(here)} ({beside})"
+
+    def window(begins: datetime, ends: datetime, zone: ZoneInfo) -> str:
+        return f"{local(begins, zone)} – {local(ends, zone)}, {span(ends - begins)}"
+
     def dated(form: str) -> Callable[[date], str]:
         return lambda day: str(format_date(day, form, locale=language))
 
     named = zip(("long_day", "short_day", "month"), forms[1:], strict=True)
-    return {"instant": instant, "span": span, **{name: dated(form) for name, form in named}}
+    return {"instant": instant, "span": span, "window": window, **{name: dated(form) for name, form in named}}

@@ -65,7 +65,7 @@ class Worker:
         self._transport = transport
         self._owner = f"{socket.gethostname()[:20]}-{os.getpid()}-{secrets.token_hex(4)}"
         self._handovers = Handovers(transport)
-        self._latest_mail: tuple[tuple[int, bool], Message] | None = None
+        self._latest_mail: tuple[tuple[int, bool, str], Message] | None = None
         self._mail_stopped_until: datetime | None = None
         self._uncertain_batches = 0
         # Another worker may have stopped it, and ended since.
@@ -187,9 +187,9 @@ class Worker:
 
     def _composed(self, batch: outbox.Batch) -> Message:
         """Return the mail of a batch's announcement, written once for all its batches."""
-        key = (batch.announcement.id, batch.is_to_customers)
+        key = (batch.announcement.id, batch.is_to_customers, batch.language)
         if self._latest_mail is None or self._latest_mail[0] != key:
-            message = composition.compose(batch.announcement, self._settings, batch.is_to_customers)
+            message = composition.compose(batch.announcement, self._settings, batch.is_to_customers, batch.language)
             self._latest_mail = (key, message)
         return self._latest_mail[1]
 

@@ -18,6 +18,8 @@ from sqlalchemy import select
 from statuspage.db import db
 from statuspage.delivery.outbox import Batch
 from statuspage.delivery.transport import Message, Note, Recipient
+from statuspage.delivery.voice import PLAIN, Voice, team_voice, voice_of
+from statuspage.languages import filters, translated
 from statuspage.links import Purpose, make_token, signer
 from statuspage.models import (
     Account,
@@ -32,7 +34,7 @@ from statuspage.models import (
     Update,
 )
 from statuspage.rendering import environment
-from statuspage.rules.maintenance import window_in_words
+from statuspage.rules.languages import ENGLISH
 from statuspage.rules.times import instant_in_words
 from statuspage.rules.vocabulary import (
     LABELS,
@@ -46,6 +48,7 @@ from statuspage.settings import Settings
 
 # What goes to many, each of whom has links of their own.
 TO_MANY = ("incident_update", "maintenance_update", "document", "component_change")
+TO_TEAM = ("nudge", "invitation")
 # What mail programs show of a mail's beginning in their lists.
 PREHEADER_LIMIT = 90
 MANAGE_PATH = "subscriptions/manage"
@@ -85,15 +88,18 @@ class DocumentMail:
     """Both empty for customers: they get it because they use the product, not because they signed up."""
 
 
-def compose(announcement: Announcement, settings: Settings, for_customers: bool = False) -> Message:
+def compose(announcement: Announcement, settings: Settings, for_customers: bool = False, language: str = "") -> Message:
     """Write the mail of an announcement, once for all its recipients: subscribers, or customers who are none.
 
-    Raises LookupError if what it tells about is gone.
+    In the language that they want, if the page offers it. Raises LookupError
+    if what it tells about is gone.
     """
-    page_name = db.session.execute(select(Page.name)).scalar_one()
+    page = db.session.execute(select(Page)).scalar_one()
+    to_team = announcement.kind in TO_TEAM
+    voice = team_voice(page, settings.public_url) if to_team else voice_of(page, settings.public_url, language)
     if announcement.kind == "document":
         # A test to oneself has no subscription to end.
-        return _document(announcement, page_name, settings, for_customers or announcement.audience == "address")
+        return _document(announcement, voice, settings, for_customers or announcement.audience == "address")
     write = {
         "incident_update": _incident_update,
         "maintenance_update": _maintenance_update,
@@ -101,10 +107,10 @@ def compose(announcement: Announcement, settings: Settings, for_customers: bool 
         "component_change": _component_change,
         "endpoint_disabled": _endpoint_disabled,
     }.get(announcement.kind, _link_mail)
-    return write(announcement, page_name, settings)
+    return write(announcement, voice, settings)
 
 
-def _link_mail(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+def _link_mail(announcement: Announcement, voice: Voice, settings: Settings) -> Message:
     """Write a mail whose point is one link; of whoever asked for it, it says nothing."""
     kind, detail, subject = announcement.kind, announcement.detail or {}, announcement.subject_id
     purpose, path = {
@@ -118,13 +124,13 @@ def _link_mail(announcement: Announcement, page_name: str, settings: Settings) -
     if purpose is Purpose.INVITATION and db.session.get(Account, subject) is None:
         raise LookupError("the invited account is gone")
     values = {
-        "page_name": page_name,
+        "page_name": voice.page_name,
         "url": f"{settings.public_url}/{path}/{make_token(settings, purpose, subject)}",
         "method": detail.get("method", SubscriptionMethod.EMAIL.value),
     }
     headers = _common_headers(announcement)
     headers["Message-ID"] = f"<{kind}.{announcement.id}@{_host(settings)}>"
-    return _render(kind, values, headers)
+    return _render(kind, values, headers, voice)
 
 
 def recipients(batch: Batch, settings: Settings) -> list[Recipient]:
@@ -194,7 +200,7 @@ def _maintenance_note(announcement: Announcement, page_name: str, settings: Sett
     update = _said_of_maintenance(announcement)
     window = update.maintenance
     affected = ", ".join(each.component.name for each in window.components)
-    facts = [f"{maintenance_label(update)}: {_window_in_words(window)}", update.body]
+    facts = [f"{maintenance_label(update)}: {_window_in_words(window, ENGLISH)}", update.body]
     return Note(
         title=f"{page_name}: maintenance, {window.title}",
         text="\n".join([*facts, *([f"Affected: {affected}"] if affected else [])]),
@@ -210,10 +216,10 @@ def _said_of_maintenance(announcement: Announcement) -> MaintenanceUpdate:
     return update
 
 
-def _window_in_words(window: Maintenance) -> str:
+def _window_in_words(window: Maintenance, language: str) -> str:
     """As the window stands when this is written: a mail that waited tells no old time."""
     zone = ZoneInfo(db.session.execute(select(Page.time_zone)).scalar_one())
-    return window_in_words(window.scheduled_for, window.scheduled_until, zone)
+    return filters(language)["window"](window.scheduled_for, window.scheduled_until, zone)  # type: ignore[no-any-return]
 
 
 def maintenance_label(update: MaintenanceUpdate) -> str:
@@ -266,7 +272,7 @@ def compose_alarm(
         "Message-ID": f"<alarm.{int(silent_since.timestamp())}@{_host(settings)}>",
         "Importance": "high",
     }
-    return _render("alarm", values, headers)
+    return _render("alarm", values, headers, PLAIN)
 
 
 def alarm_note(silent_since: datetime, has_ever_run: bool, settings: Settings) -> Note:
@@ -284,14 +290,15 @@ def _alarm_words(silent_since: datetime, has_ever_run: bool) -> tuple[str, str]:
     )
 
 
-def render_incident_update(mail: IncidentMail) -> tuple[str, str, str]:
+def render_incident_update(mail: IncidentMail, voice: Voice = PLAIN) -> tuple[str, str, str]:
     """Return subject, text and HTML of a mail about an update."""
     # The subject stays the same for the whole thread: what mail programs show beside it tells the stage.
-    preheader = textwrap.shorten(f"{mail.label}: {mail.body}", PREHEADER_LIMIT, placeholder=" …")
-    return _rendered("incident_update", {"mail": mail, "preheader": preheader})
+    label = translated(mail.label, voice.language)
+    preheader = textwrap.shorten(f"{label}: {mail.body}", PREHEADER_LIMIT, placeholder=" …")
+    return _rendered("incident_update", {"mail": mail, "preheader": preheader}, voice)
 
 
-def _incident_update(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+def _incident_update(announcement: Announcement, voice: Voice, settings: Settings) -> Message:
     update = db.session.get(Update, announcement.subject_id)
     if update is None:
         raise LookupError("the update is gone")
@@ -299,7 +306,7 @@ def _incident_update(announcement: Announcement, page_name: str, settings: Setti
     manage_url = f"{settings.public_url}/{MANAGE_PATH}/{marks['manage']}"
     unsubscribe_url = f"{settings.public_url}/unsubscribe/{marks['token']}"
     mail = IncidentMail(
-        page_name=page_name,
+        page_name=voice.page_name,
         title=incident.title,
         label=LABELS[update.stage],
         posted_at=update.posted_at,
@@ -312,7 +319,7 @@ def _incident_update(announcement: Announcement, page_name: str, settings: Setti
         manage_url=manage_url,
         unsubscribe_url=unsubscribe_url,
     )
-    subject, text, html = render_incident_update(mail)
+    subject, text, html = render_incident_update(mail, voice)
     headers = _common_headers(announcement) | {
         # The same update to the same person has the same id: receivers can drop a second copy.
         "Message-ID": f"<incident.{incident.id}.{update.sequence}.{marks['recipient']}@{host}>",
@@ -324,16 +331,16 @@ def _incident_update(announcement: Announcement, page_name: str, settings: Setti
     return Message(subject, text, html, headers)
 
 
-def _maintenance_update(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+def _maintenance_update(announcement: Announcement, voice: Voice, settings: Settings) -> Message:
     update, marks, host = _said_of_maintenance(announcement), _marks(announcement, settings), _host(settings)
-    window, label = update.maintenance, maintenance_label(update)
+    window, label = update.maintenance, translated(maintenance_label(update), voice.language)
     manage_url = f"{settings.public_url}/{MANAGE_PATH}/{marks['manage']}"
     unsubscribe_url = f"{settings.public_url}/unsubscribe/{marks['token']}"
     values = {
-        "page_name": page_name,
+        "page_name": voice.page_name,
         "title": window.title,
         "label": label,
-        "window": _window_in_words(window),
+        "window": _window_in_words(window, voice.language),
         "is_cancelled": window.cancelled_at is not None,
         "body": update.body,
         # Cleaned when the message was written.
@@ -350,16 +357,16 @@ def _maintenance_update(announcement: Announcement, page_name: str, settings: Se
     if update.sequence > 1:
         first = f"<maintenance.{window.id}.1.{marks['recipient']}@{host}>"
         headers |= {"In-Reply-To": first, "References": first}
-    return _render("maintenance_update", values, headers)
+    return _render("maintenance_update", values, headers, voice)
 
 
-def render_document(mail: DocumentMail) -> tuple[str, str, str]:
+def render_document(mail: DocumentMail, voice: Voice = PLAIN) -> tuple[str, str, str]:
     """Return subject, text and HTML of a direct or a post-incident e-mail."""
     preheader = textwrap.shorten(mail.body, PREHEADER_LIMIT, placeholder=" …")
-    return _rendered("document", {"mail": mail, "preheader": preheader})
+    return _rendered("document", {"mail": mail, "preheader": preheader}, voice)
 
 
-def _document(announcement: Announcement, page_name: str, settings: Settings, for_customers: bool) -> Message:
+def _document(announcement: Announcement, voice: Voice, settings: Settings, for_customers: bool) -> Message:
     document = db.session.get(Document, announcement.subject_id)
     if document is None:
         raise LookupError("the document is gone")
@@ -368,8 +375,10 @@ def _document(announcement: Announcement, page_name: str, settings: Settings, fo
     unsubscribe_url = "" if for_customers else f"{settings.public_url}/unsubscribe/{marks['token']}"
     what_happened = document.kind is DocumentKind.POST_INCIDENT_EMAIL
     mail = DocumentMail(
-        page_name=page_name,
-        headline=f"{incident.title}: what happened" if what_happened else incident.title,
+        page_name=voice.page_name,
+        headline=translated("%(title)s: what happened", voice.language) % {"title": incident.title}
+        if what_happened
+        else incident.title,
         body=document.body,
         # Cleaned when the document was written.
         body_html=Markup(document.body_html),  # noqa: S704
@@ -377,7 +386,7 @@ def _document(announcement: Announcement, page_name: str, settings: Settings, fo
         manage_url=manage_url,
         unsubscribe_url=unsubscribe_url,
     )
-    subject, text, html = render_document(mail)
+    subject, text, html = render_document(mail, voice)
     if announcement.audience == "address":
         subject = f"Test: {subject}"
     headers = _common_headers(announcement)
@@ -387,13 +396,13 @@ def _document(announcement: Announcement, page_name: str, settings: Settings, fo
     return Message(subject, text, html, headers)
 
 
-def _component_change(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+def _component_change(announcement: Announcement, voice: Voice, settings: Settings) -> Message:
     marks = _marks(announcement, settings)
     name, before, after = _changed(announcement)
     unsubscribe_url = f"{settings.public_url}/unsubscribe/{marks['token']}"
     manage_url = f"{settings.public_url}/{MANAGE_PATH}/{marks['manage']}"
     values = {
-        "page_name": page_name,
+        "page_name": voice.page_name,
         "name": name,
         "before": before,
         "after": after,
@@ -404,7 +413,8 @@ def _component_change(announcement: Announcement, page_name: str, settings: Sett
     }
     headers = _common_headers(announcement)
     headers["Message-ID"] = f"<component.{announcement.id}.{marks['recipient']}@{_host(settings)}>"
-    return _render("component_change", values, headers | _list_headers(manage_url, unsubscribe_url, settings))
+    headers |= _list_headers(manage_url, unsubscribe_url, settings)
+    return _render("component_change", values, headers, voice)
 
 
 def _changed(announcement: Announcement) -> tuple[str, ComponentState, ComponentState]:
@@ -416,10 +426,10 @@ def _changed(announcement: Announcement) -> tuple[str, ComponentState, Component
     return component.name, ComponentState(detail["before"]), ComponentState(detail["after"])
 
 
-def _endpoint_disabled(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+def _endpoint_disabled(announcement: Announcement, voice: Voice, settings: Settings) -> Message:
     detail = announcement.detail or {}
     values = {
-        "page_name": page_name,
+        "page_name": voice.page_name,
         "method": LABELS[detail["method"]],
         "host": detail["host"],
         "is_gone": detail["is_gone"],
@@ -427,7 +437,7 @@ def _endpoint_disabled(announcement: Announcement, page_name: str, settings: Set
     }
     headers = _common_headers(announcement)
     headers["Message-ID"] = f"<endpoint_disabled.{announcement.id}@{_host(settings)}>"
-    return _render("endpoint_disabled", values, headers)
+    return _render("endpoint_disabled", values, headers, voice)
 
 
 def _list_headers(manage_url: str, unsubscribe_url: str, settings: Settings) -> dict[str, str]:
@@ -442,11 +452,11 @@ def _list_headers(manage_url: str, unsubscribe_url: str, settings: Settings) -> 
     }
 
 
-def _nudge(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+def _nudge(announcement: Announcement, voice: Voice, settings: Settings) -> Message:
     detail = announcement.detail or {}
     token = make_token(settings, Purpose.NUDGE, f"{announcement.subject_id}:{detail['account_id']}")
     values = {
-        "page_name": page_name,
+        "page_name": voice.page_name,
         "detail": detail,
         "form_url": settings.public_url + detail["path"],
         "snooze_url": f"{settings.public_url}/nudges/{token}",
@@ -454,7 +464,7 @@ def _nudge(announcement: Announcement, page_name: str, settings: Settings) -> Me
     headers = _common_headers(announcement)
     # A nudge is worth being woken for (RFC 2156 and what mail programs made of it).
     headers |= {"Message-ID": f"<nudge.{announcement.id}@{_host(settings)}>", "Importance": "high"}
-    return _render("nudge", values, headers)
+    return _render("nudge", values, headers, voice)
 
 
 def _common_headers(announcement: Announcement) -> dict[str, str]:
@@ -472,14 +482,14 @@ def _marks(announcement: Announcement, settings: Settings) -> dict[str, str]:
     return {name: f"mark{secret}{name}" for name in ("token", "manage", "recipient")}
 
 
-def _render(kind: str, values: Mapping[str, Any], headers: Mapping[str, str]) -> Message:
-    subject, text, html = _rendered(kind, values)
+def _render(kind: str, values: Mapping[str, Any], headers: Mapping[str, str], voice: Voice) -> Message:
+    subject, text, html = _rendered(kind, values, voice)
     return Message(subject, text, html, headers)
 
 
-def _rendered(kind: str, values: Mapping[str, Any]) -> tuple[str, str, str]:
+def _rendered(kind: str, values: Mapping[str, Any], voice: Voice) -> tuple[str, str, str]:
     subject, text, html = (
-        environment().get_template(f"mail/{kind}/{name}").render(values)
+        environment(voice.language).get_template(f"mail/{kind}/{name}").render({**values, "look": voice})
         for name in ("subject.txt", "body.txt", "body.html")
     )
     return " ".join(subject.split()), re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", _inliner().inline(html)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import urlsplit
 
-from statuspage.rules.colours import Shades, shades
+from statuspage.rules.colours import Shade, Shades, shades
 from statuspage.rules.languages import ENGLISH
 from statuspage.rules.messages import check_line
 from statuspage.rules.vocabulary import RuleBroken
@@ -17,6 +17,8 @@ LOGO_LIMIT = 100_000
 LONGEST_SIDE = 4_000
 # As high as the line it stands in, and no wider than a phone has room for.
 LOGO_HEIGHT, LOGO_WIDTH = 36, 200
+# Those of static/base.css.
+OWN_SHADES = Shades(Shade("#2f4cc2", "#ffffff"), Shade("#9db1ff", "#10142a"))
 _ADDRESS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 
 
@@ -71,6 +73,11 @@ class Brand:
     def shades(self) -> Shades | None:
         """The accent as it is used; None for the product's own."""
         return shades(self.accent) if self.accent else None
+
+    @property
+    def used(self) -> Shades:
+        """The accent as it is used, be it the product's own."""
+        return self.shades or OWN_SHADES
 
     @property
     def stylesheet(self) -> str:

@@ -20,8 +20,9 @@ FUNCTIONS = frozenset(
 )
 # They load or run something in one browser or another, old ones included.
 _FORBIDDEN = frozenset({"behavior", "-moz-binding", "src", "-ms-behavior", "cursor"})
-_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _STRING = r"\"[^\"\n]*\"|'[^'\n]*'"
+# Read in one go, as browsers do: what looks like a comment in a string is none, and the other way round.
+_STRING_OR_COMMENT = re.compile(rf"{_STRING}|/\*.*?\*/", re.DOTALL)
 _UP_TO_SIGN = re.compile(rf"(?:{_STRING}|[^\"'{{}};])*")
 _SELECTOR = re.compile(rf"(?:{_STRING}|[A-Za-z0-9_\s.#*:\[\]=~^$|()>+,-])+")
 _MEDIA = re.compile(r"@media\s[A-Za-z0-9\s():.,<>=-]+")
@@ -37,11 +38,11 @@ class _Refused(Exception):
 
 def check_css(text: str) -> str:
     """Return the CSS as it was typed. Raises RuleBroken on ``custom_css``, with the line and the reason."""
-    plain = text.replace("\r\n", "\n").strip()
+    plain = text.replace("\r\n", "\n").rstrip()
     if len(plain.encode()) > SIZE_LIMIT:
         raise RuleBroken({"custom_css": f"This is too long: {SIZE_LIMIT // 1000} kB at most."})
     # Comments become blanks of the same length, so that every place keeps its line.
-    bare = _COMMENT.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), plain)
+    bare = _STRING_OR_COMMENT.sub(_without_comment, plain)
     try:
         for position, sign, reason in _unwanted(bare):
             raise _Refused(position, f"{reason} ({sign})")
@@ -51,7 +52,11 @@ def check_css(text: str) -> str:
     except _Refused as refused:
         line = bare.count("\n", 0, refused.position) + 1
         raise RuleBroken({"custom_css": f"Line {line}: {refused}."}) from None
-    return plain
+    return plain.lstrip()
+
+
+def _without_comment(found: re.Match[str]) -> str:
+    return re.sub(r"[^\n]", " ", found[0]) if found[0].startswith("/*") else found[0]
 
 
 def _unwanted(text: str) -> Iterator[tuple[int, str, str]]:

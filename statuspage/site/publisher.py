@@ -15,6 +15,7 @@ from statuspage.db import db
 from statuspage.languages import CATALOGS
 from statuspage.models import Change, Incident, IncidentComponent, Maintenance, MaintenanceComponent
 from statuspage.rendering import TEMPLATES, environment, machine_instant
+from statuspage.rules.branding import OWN_SHADES
 from statuspage.rules.languages import prefix
 from statuspage.rules.times import next_month, require_utc
 from statuspage.rules.vocabulary import LABELS, PAGE_STATE_WORDS
@@ -34,8 +35,6 @@ FEEDS = ("/history.rss", "/history.atom", "/feed.json")
 CALENDAR = "/history.ics"
 # What a change of one incident can touch besides its own pages.
 FRONT = ("/", "/history", "/favicon.svg", "/favicon.ico", "/badge.svg", *FEEDS, *statuspage_v2.PATHS)
-# Of static/base.css and embed.js, in light and dark.
-OWN_ACCENTS = ("#2f4cc2", "#9db1ff")
 # Written every few minutes, so that "as of" says that all is well just now, not when something last changed.
 RENEWED = ("/", "/api/v2/summary.json", "/api/v2/status.json")
 
@@ -410,7 +409,8 @@ def _embed(site: Site) -> bytes:
     used = site.frame.brand.shades
     if used is not None:
         # The product's own accents, which the script is written with.
-        script = script.replace(OWN_ACCENTS[0], used.light.accent).replace(OWN_ACCENTS[1], used.dark.accent)
+        script = script.replace(OWN_SHADES.light.accent, used.light.accent)
+        script = script.replace(OWN_SHADES.dark.accent, used.dark.accent)
     return script.encode()
 
 

@@ -11,14 +11,12 @@ from statuspage import clock
 from statuspage.actions import branding, components
 from statuspage.db import db
 from statuspage.models import Logo, Page
-from statuspage.rules.branding import MOST_LINKS
+from statuspage.rules.branding import MOST_LINKS, OWN_SHADES
 from statuspage.rules.colours import check_colour, contrast, shades
 from statuspage.rules.languages import LANGUAGES
 from statuspage.rules.vocabulary import AccountRole, NotFound, RuleBroken
 from statuspage.web import access
 from statuspage.web.forms import typed
-
-OWN_ACCENT = "#2f4cc2"
 
 blueprint = Blueprint("admin_page", __name__, url_prefix="/admin/page")
 
@@ -186,7 +184,7 @@ def _rows(field: str, shown: Mapping[str, str]) -> int:
 
 def _sample(accent: str) -> dict[str, object]:
     """How the page looks with an accent: the grounds and inks of static/base.css, light and dark."""
-    used = shades(accent or OWN_ACCENT)
+    used = shades(accent) if accent else OWN_SHADES
     schemes = (
         ("Light", used.light, {"ground": "#f7f7f5", "surface": "#ffffff", "ink": "#1b1d21", "line": "#dcdcd6"}),
         ("Dark", used.dark, {"ground": "#131518", "surface": "#1c1f24", "ink": "#eceded", "line": "#353a42"}),
