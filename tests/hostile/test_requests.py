@@ -54,6 +54,7 @@ NAMES = [
     "kind", "account_id", "visibility", "state_nosuchthing0", "state_", "form_token", "scenario", "next", "time_zone",
     "support_url", "present", "unsubscribe", "message", "what_happened", "resolved_at", "started_at",
     "scope", "component", "method", "endpoint", "erase", "scheduled_for", "scheduled_until", "repeats", "rule", "remind_minutes",
+    "accent", "header_0", "header_0_label", "language", "languages", "custom_css",
 ]  # fmt: skip
 
 
