@@ -13,7 +13,7 @@ UV := $(shell command -v uv 2>/dev/null)
 PYTEST_WORKERS ?= $(shell n=$$(( 2 * $$(nproc 2>/dev/null || echo 1) )); [ $$n -lt 2 ] && n=2; [ $$n -gt 6 ] && n=6; echo $$n)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench lock services clients
+.PHONY: help run test check bench lock texts services clients
 
 help: ## list what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
@@ -43,6 +43,9 @@ lock: ## re-make requirements*.txt from pyproject.toml (needs uv)
 	  --group pyproject.toml:build --group pyproject.toml:dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --group pyproject.toml:clients -o requirements-clients.txt
+
+texts: $(VENV)/ready-dev ## renew the catalogs of translations and compile them; says what is not translated
+	@$(BIN)/python -m tests.catalogs
 
 services: $(VENV)/ready-dev
 	@$(BIN)/python tests/install_services.py

@@ -17,7 +17,7 @@ from statuspage.links import LIFETIMES, Purpose
 from statuspage.rendering import FILTERS
 from statuspage.rules.vocabulary import Conflict, NotFound
 from statuspage.settings import Settings, load
-from statuspage.web import access, auth, health, hooks, manage, nudges, subscribe, subscribe_json
+from statuspage.web import access, auth, health, hooks, manage, nudges, speech, subscribe, subscribe_json
 from statuspage.web.admin import audit as admin_audit
 from statuspage.web.admin import channels as admin_channels
 from statuspage.web.admin import components as admin_components
@@ -85,6 +85,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     db.init_app(app)
     auth.install(app)
+    speech.install(app)
     app.before_request(access.enforce)
     app.before_request(admin_imports.allow_a_file)
     csrf = CSRFProtect(app)

@@ -9,8 +9,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from statuspage.rules.times import instant_in_words, moment_in_words, span_in_words
-from statuspage.rules.vocabulary import LABELS
+from statuspage.languages import catalog, filters
+from statuspage.rules.languages import ENGLISH
+from statuspage.rules.times import moment_in_words
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 
@@ -18,11 +19,6 @@ TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 def machine_instant(instant: datetime) -> str:
     """Write an instant for a ``datetime`` attribute: ``2026-11-21T14:30:00Z``."""
     return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def label(word: str) -> str:
-    """Return a state, stage or role as readers see it."""
-    return LABELS[word]
 
 
 def remembered(macro: Callable[..., str]) -> Callable[..., str]:
@@ -36,26 +32,32 @@ def remembered(macro: Callable[..., str]) -> Callable[..., str]:
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
-    "instant": instant_in_words,
+    **filters(ENGLISH),
     "moment": moment_in_words,
     "machine_instant": machine_instant,
-    "span": span_in_words,
-    "label": label,
     "remembered": remembered,
 }
 
 
 @cache
-def environment() -> Environment:
-    """Return the environment that knows nothing of requests or sessions."""
+def environment(language: str = ENGLISH, prefix: str = "") -> Environment:
+    """Return the environment that knows nothing of requests or sessions.
+
+    It speaks one language; ``prefix`` is what the paths of the page begin
+    with in it, like ``/de``.
+    """
     made = Environment(
+        extensions=["jinja2.ext.i18n"],
         loader=FileSystemLoader(TEMPLATES),
         autoescape=select_autoescape(["html", "xml", "svg"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(FILTERS)
+    # Of the extension, which has no types.
+    made.install_gettext_translations(catalog(language), newstyle=True)  # type: ignore[attr-defined]
+    made.filters.update({**FILTERS, **filters(language)})
+    made.globals.update(language=language, prefix=prefix)
     return made
 
 

@@ -218,7 +218,7 @@ def _tell_people(call: Call, settings: Settings, told: Told, now: datetime) -> N
 def _tell_channels(call: Call, settings: Settings, told: Told, _now: datetime) -> None:
     # As above: only a process that raises the alarm pays for it.
     from statuspage.delivery import chat
-    from statuspage.delivery.composition import alarm_note
+    from statuspage.delivery.notes import alarm_note
     from statuspage.delivery.posts import TOTAL_SECONDS, Posts
     from statuspage.delivery.transport import Outcome
 

@@ -29,7 +29,7 @@ from statuspage.actions import (
     personal_data,
 )
 from statuspage.db import db, transaction
-from statuspage.delivery import announcements, chat, composition, outbox, posts, providers, suppression
+from statuspage.delivery import announcements, chat, composition, notes, outbox, posts, providers, suppression
 from statuspage.delivery.handover import Handovers
 from statuspage.delivery.providers import transport_for
 from statuspage.delivery.transport import ChannelDown, Message, Outcome, Receipt, Transport
@@ -67,7 +67,7 @@ class Worker:
         self._transport = transport
         self._owner = f"{socket.gethostname()[:20]}-{os.getpid()}-{secrets.token_hex(4)}"
         self._handovers = Handovers(transport)
-        self._latest_mail: tuple[tuple[int, bool], Message] | None = None
+        self._latest_mail: tuple[tuple[int, bool, str], Message] | None = None
         self._mail_stopped_until: datetime | None = None
         self._uncertain_batches = 0
         # Another worker may have stopped it, and ended since.
@@ -198,9 +198,9 @@ class Worker:
 
     def _composed(self, batch: outbox.Batch) -> Message:
         """Return the mail of a batch's announcement, written once for all its batches."""
-        key = (batch.announcement.id, batch.is_to_customers)
+        key = (batch.announcement.id, batch.is_to_customers, batch.language)
         if self._latest_mail is None or self._latest_mail[0] != key:
-            message = composition.compose(batch.announcement, self._settings, batch.is_to_customers)
+            message = composition.compose(batch.announcement, self._settings, batch.is_to_customers, batch.language)
             self._latest_mail = (key, message)
         return self._latest_mail[1]
 
@@ -256,7 +256,7 @@ class Worker:
         try:
             channel = db.session.get_one(Channel, delivery.address)
             kind, url = channel.kind, channel.url
-            note = composition.note(batch.announcement, self._settings)
+            note = notes.note(batch.announcement, self._settings)
         except Exception as error:  # A poisoned announcement must not hold up the others.
             log.exception("announcement %s can't be written as a note", batch.announcement.id)
             db.session.rollback()

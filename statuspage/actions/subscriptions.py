@@ -21,6 +21,7 @@ from statuspage.models import (
     Component,
     Incident,
     IncidentFollow,
+    Page,
     Subscriber,
     SubscriberComponent,
     Suppression,
@@ -60,6 +61,8 @@ class SignUp:
     endpoint: str = ""
     incident_id: str | None = None
     """Only this incident is asked for, whatever the choice."""
+    language: str = ""
+    """In which the asker reads the page; empty for the page's own."""
 
 
 def subscribe(sign_up: SignUp, browser: Browser, secret_keys: Sequence[str], now: datetime) -> None:
@@ -190,6 +193,7 @@ def _keep_request(
     if subscriber.method is SubscriptionMethod.WEBHOOK and not subscriber.secret:
         subscriber.secret = fresh_secret()
     subscriber.state, subscriber.requested_at = Subscriber.PENDING, now
+    subscriber.language = sign_up.language
     subscriber.source, subscriber.form_version = "form", FORM_VERSION
     subscriber.request_ip = browser.ip_address[:45]
     subscriber.request_user_agent = browser.user_agent[:200]
@@ -278,6 +282,20 @@ def change(subscriber_id: str, choice: Choice, now: datetime) -> None:
             raise RuleBroken({"components": "Please tick at least one component, or unsubscribe below."})
         set_choice(session, subscriber, choice)
         audit(session, None, "change_choice", "subscriber", subscriber_id, now)
+
+
+def choose_language(subscriber_id: str, language: str, now: datetime) -> None:
+    """Change the language of an active subscriber's mails.
+
+    Raises NotFound, Conflict, or RuleBroken on ``language`` for one that the page does not offer.
+    """
+    with transaction(now) as session:
+        subscriber = _get_active(session, subscriber_id)
+        page = session.execute(select(Page)).scalar_one()
+        if language not in (page.language, *page.languages):
+            raise RuleBroken({"language": "Please choose one of the languages."})
+        subscriber.language = language
+        audit(session, None, "choose_language", "subscriber", subscriber_id, now, language=language)
 
 
 def make_secret(subscriber_id: str, now: datetime) -> None:

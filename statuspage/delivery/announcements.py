@@ -262,7 +262,7 @@ def announce_to_channel(
 ) -> int:
     """Put a note to one channel of the team into the fact's own transaction. Return its id.
 
-    ``kind`` is one that ``composition.note`` knows; ``detail`` is JSON.
+    ``kind`` is one that ``notes.note`` knows; ``detail`` is JSON.
     """
     announcement = Announcement(
         kind=kind,

@@ -18,16 +18,16 @@ from sqlalchemy import select
 from statuspage import prose
 from statuspage.db import db
 from statuspage.delivery.outbox import Batch
-from statuspage.delivery.transport import Message, Note, Recipient
+from statuspage.delivery.transport import Message, Recipient
+from statuspage.delivery.voice import PLAIN, Voice, team_voice, voice_of
+from statuspage.languages import filters, translated
 from statuspage.links import Purpose, make_token, signer
 from statuspage.models import (
     Account,
     ActionItem,
     Announcement,
-    Channel,
     Component,
     Document,
-    InternalUpdate,
     Maintenance,
     MaintenanceUpdate,
     Page,
@@ -35,7 +35,7 @@ from statuspage.models import (
 )
 from statuspage.rendering import environment
 from statuspage.rules.documents import PUBLIC_TEXT
-from statuspage.rules.maintenance import window_in_words
+from statuspage.rules.languages import ENGLISH
 from statuspage.rules.times import instant_in_words
 from statuspage.rules.vocabulary import (
     LABELS,
@@ -43,18 +43,15 @@ from statuspage.rules.vocabulary import (
     DocumentKind,
     MaintenanceMessage,
     SubscriptionMethod,
-    Visibility,
 )
 from statuspage.settings import Settings
 
 # What goes to many, each of whom has links of their own.
 TO_MANY = ("incident_update", "maintenance_update", "document", "component_change", "post_mortem")
+TO_TEAM = ("nudge", "invitation", "action_item", "mail_test")
 # What mail programs show of a mail's beginning in their lists.
 PREHEADER_LIMIT = 90
 MANAGE_PATH = "subscriptions/manage"
-ROOM_LABEL = "Open the incident room"
-STATUS_PAGE_LABEL = "The status page"
-ENDPOINT_TEST = "This is a test: nothing has happened. Updates will be posted here."
 
 
 @dataclass(frozen=True)
@@ -89,15 +86,18 @@ class DocumentMail:
     """Both empty for customers: they get it because they use the product, not because they signed up."""
 
 
-def compose(announcement: Announcement, settings: Settings, for_customers: bool = False) -> Message:
+def compose(announcement: Announcement, settings: Settings, for_customers: bool = False, language: str = "") -> Message:
     """Write the mail of an announcement, once for all its recipients: subscribers, or customers who are none.
 
-    Raises LookupError if what it tells about is gone.
+    In the language that they want, if the page offers it. Raises LookupError
+    if what it tells about is gone.
     """
-    page_name = db.session.execute(select(Page.name)).scalar_one()
+    page = db.session.execute(select(Page)).scalar_one()
+    to_team = announcement.kind in TO_TEAM
+    voice = team_voice(page, settings.public_url) if to_team else voice_of(page, settings.public_url, language)
     if announcement.kind == "document":
         # A test to oneself has no subscription to end.
-        return _document(announcement, page_name, settings, for_customers or announcement.audience == "address")
+        return _document(announcement, voice, settings, for_customers or announcement.audience == "address")
     write = {
         "incident_update": _incident_update,
         "maintenance_update": _maintenance_update,
@@ -109,10 +109,10 @@ def compose(announcement: Announcement, settings: Settings, for_customers: bool 
         "mail_test": _mail_test,
         "test_message": _test_message,
     }.get(announcement.kind, _link_mail)
-    return write(announcement, page_name, settings)
+    return write(announcement, voice, settings)
 
 
-def _link_mail(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+def _link_mail(announcement: Announcement, voice: Voice, settings: Settings) -> Message:
     """Write a mail whose point is one link; of whoever asked for it, it says nothing."""
     kind, detail, subject = announcement.kind, announcement.detail or {}, announcement.subject_id
     purpose, path = {
@@ -126,13 +126,13 @@ def _link_mail(announcement: Announcement, page_name: str, settings: Settings) -
     if purpose is Purpose.INVITATION and db.session.get(Account, subject) is None:
         raise LookupError("the invited account is gone")
     values = {
-        "page_name": page_name,
+        "page_name": voice.page_name,
         "url": f"{settings.public_url}/{path}/{make_token(settings, purpose, subject)}",
         "method": detail.get("method", SubscriptionMethod.EMAIL.value),
     }
     headers = _common_headers(announcement)
     headers["Message-ID"] = f"<{kind}.{announcement.id}@{_host(settings)}>"
-    return _render(kind, values, headers)
+    return _render(kind, values, headers, voice)
 
 
 def recipients(batch: Batch, settings: Settings) -> list[Recipient]:
@@ -151,92 +151,23 @@ def recipients(batch: Batch, settings: Settings) -> list[Recipient]:
     ]
 
 
-def note(announcement: Announcement, settings: Settings) -> Note:
-    """Write what a channel is told by an announcement. Raises LookupError if what it tells about is gone."""
-    if announcement.kind == "internal_update":
-        return _internal_update(announcement, settings)
-    if announcement.kind == "channel_test":
-        return _channel_test(announcement, settings)
-    if announcement.kind == "mail_stopped":
-        return Note(
-            title="No mail leaves",
-            text=f"The mail provider refuses what we send: {(announcement.detail or {})['reason']}",
-            url=f"{settings.public_url}/console/",
-            url_label="Open the console",
-        )
-    # A nudge carries its own words: they were true when it was decided.
-    detail = {"nudge": announcement.detail or {}}[announcement.kind]
-    return Note(
-        title=detail["title"],
-        text=detail["text"],
-        url=f"{settings.public_url}{detail['path']}",
-        url_label=ROOM_LABEL,
-    )
-
-
-def note_to_subscribers(announcement: Announcement, settings: Settings) -> Note:
-    """Write what subscribers' chat rooms are told. Raises LookupError if what it tells about is gone."""
-    page_name = db.session.execute(select(Page.name)).scalar_one()
-    if announcement.kind == "endpoint_test":
-        return Note(f"{page_name}: updates arrive here", ENDPOINT_TEST, settings.public_url, STATUS_PAGE_LABEL)
-    if announcement.kind == "component_change":
-        name, before, after = _changed(announcement)
-        text = f"Was: {LABELS[before]}. Now: {LABELS[after]}, since {instant_in_words(announcement.created_at)}."
-        return Note(f"{page_name}: {name} is {LABELS[after].lower()}", text, settings.public_url, STATUS_PAGE_LABEL)
-    if announcement.kind == "maintenance_update":
-        return _maintenance_note(announcement, page_name, settings)
-    if announcement.kind == "post_mortem":
-        return _post_mortem_note(announcement, page_name, settings)
-    update = _posted(announcement)
-    return note_of_update(_incident_mail(update, page_name, settings, "", ""))
-
-
-def note_of_update(mail: IncidentMail) -> Note:
-    """Return what chat rooms are told by an update that its mail tells."""
-    facts = [f"{mail.label}, {instant_in_words(mail.posted_at)}"]
-    if mail.next_update_by:
-        facts.append(f"Next update by {instant_in_words(mail.next_update_by)}")
-    states = [f"{name}: {LABELS[state]}" for name, state in mail.components]
-    return Note(
-        title=f"{mail.page_name}: {mail.title}",
-        text="\n".join([*facts, mail.body, *states]),
-        url=mail.incident_url,
-        url_label="The whole story",
-    )
-
-
-def _post_mortem_note(announcement: Announcement, page_name: str, settings: Settings) -> Note:
-    document = _told_document(announcement)
-    return Note(
-        title=f"{page_name}: {document.incident.title}, what we learned",
-        text=document.fields[PUBLIC_TEXT],
-        url=f"{settings.public_url}/incidents/{document.incident_id}#post-mortem",
-        url_label="The whole story",
-    )
-
-
-def _told_document(announcement: Announcement) -> Document:
+def told_document(announcement: Announcement) -> Document:
+    """Return the text that an announcement tells. Raises LookupError if it is gone."""
     document = db.session.get(Document, announcement.subject_id)
     if document is None:
         raise LookupError("the document is gone")
     return document
 
 
-def _maintenance_note(announcement: Announcement, page_name: str, settings: Settings) -> Note:
-    update = _said_of_maintenance(announcement)
-    values = maintenance_values(update.maintenance, maintenance_label(update), update.body, page_name, settings)
-    return note_of_maintenance(values)
-
-
 def maintenance_values(
-    window: Maintenance, label: str, body: str, page_name: str, settings: Settings
+    window: Maintenance, label: str, body: str, page_name: str, settings: Settings, language: str = ENGLISH
 ) -> dict[str, Any]:
     """Return what mail and chat rooms tell of a message about a window."""
     return {
         "page_name": page_name,
         "title": window.title,
         "label": label,
-        "window": _window_in_words(window),
+        "window": _window_in_words(window, language),
         "is_cancelled": window.cancelled_at is not None,
         "body": body,
         "components": [each.component.name for each in window.components],
@@ -245,37 +176,27 @@ def maintenance_values(
     }
 
 
-def note_of_maintenance(values: Mapping[str, Any]) -> Note:
-    """Return what chat rooms are told by a message about a window."""
-    facts, affected = [f"{values['label']}: {values['window']}", values["body"]], ", ".join(values["components"])
-    return Note(
-        title=f"{values['page_name']}: maintenance, {values['title']}",
-        text="\n".join([*facts, *([f"Affected: {affected}"] if affected else [])]),
-        url=values["window_url"],
-        url_label="The whole story",
-    )
-
-
 def render_maintenance_update(
-    values: Mapping[str, Any], body_html: str, manage_url: str, unsubscribe_url: str
+    values: Mapping[str, Any], body_html: str, manage_url: str, unsubscribe_url: str, voice: Voice = PLAIN
 ) -> tuple[str, str, str]:
     """Return subject, text and HTML of a mail about a window."""
     own = {"manage_url": manage_url, "unsubscribe_url": unsubscribe_url}
     # Cleaned when the message was written.
-    return _rendered("maintenance_update", {**values, **own, "body_html": Markup(body_html)})  # noqa: S704
+    return _rendered("maintenance_update", {**values, **own, "body_html": Markup(body_html)}, voice)  # noqa: S704
 
 
-def _said_of_maintenance(announcement: Announcement) -> MaintenanceUpdate:
+def said_of_maintenance(announcement: Announcement) -> MaintenanceUpdate:
+    """Return the message about a window that an announcement tells. Raises LookupError if it is gone."""
     update = db.session.get(MaintenanceUpdate, announcement.subject_id)
     if update is None:
         raise LookupError("the update is gone")
     return update
 
 
-def _window_in_words(window: Maintenance) -> str:
+def _window_in_words(window: Maintenance, language: str) -> str:
     """As the window stands when this is written: a mail that waited tells no old time."""
     zone = ZoneInfo(db.session.execute(select(Page.time_zone)).scalar_one())
-    return window_in_words(window.scheduled_for, window.scheduled_until, zone)
+    return filters(language)["window"](window.scheduled_for, window.scheduled_until, zone)  # type: ignore[no-any-return]
 
 
 def maintenance_label(update: MaintenanceUpdate) -> str:
@@ -285,40 +206,11 @@ def maintenance_label(update: MaintenanceUpdate) -> str:
     return LABELS[update.kind]
 
 
-def _internal_update(announcement: Announcement, settings: Settings) -> Note:
-    told = db.session.get(InternalUpdate, announcement.subject_id)
-    if told is None:
-        raise LookupError("the internal update is gone")
-    incident = told.incident
-    drill = "DRILL: " if incident.visibility is Visibility.DRILL else ""
-    # An imported incident may have no severity.
-    about = f"{incident.severity} {incident.title}" if incident.severity else incident.title
-    return Note(
-        title=f"{drill}{about}: internal update",
-        text=told.body,
-        url=f"{settings.public_url}/console/incidents/{incident.id}",
-        url_label=ROOM_LABEL,
-    )
-
-
-def _channel_test(announcement: Announcement, settings: Settings) -> Note:
-    channel = db.session.get(Channel, announcement.subject_id)
-    if channel is None:
-        raise LookupError("the channel is gone")
-    page_name = db.session.execute(select(Page.name)).scalar_one()
-    return Note(
-        title=f"{page_name}: this channel works",
-        text=f"This is a test. Reminders and internal updates will be posted here, to “{channel.name}”.",
-        url=f"{settings.public_url}/admin/channels/",
-        url_label="All channels",
-    )
-
-
 def compose_alarm(
     page_name: str, silent_since: datetime, has_ever_run: bool, settings: Settings, now: datetime
 ) -> Message:
     """Write the mail that tells the team that the clock worker is silent."""
-    title, text = _alarm_words(silent_since, has_ever_run)
+    title, text = alarm_words(silent_since, has_ever_run)
     values = {"page_name": page_name, "title": title, "text": text, "url": f"{settings.public_url}/console/"}
     headers = {
         "Date": format_datetime(now),
@@ -328,16 +220,11 @@ def compose_alarm(
         "Message-ID": f"<alarm.{int(silent_since.timestamp())}@{_host(settings)}>",
         "Importance": "high",
     }
-    return _render("alarm", values, headers)
+    return _render("alarm", values, headers, PLAIN)
 
 
-def alarm_note(silent_since: datetime, has_ever_run: bool, settings: Settings) -> Note:
-    """Write what channels are told when the clock worker is silent."""
-    title, text = _alarm_words(silent_since, has_ever_run)
-    return Note(title, f"{text}\nRestart it: statuspage worker", f"{settings.public_url}/console/", ROOM_LABEL)
-
-
-def _alarm_words(silent_since: datetime, has_ever_run: bool) -> tuple[str, str]:
+def alarm_words(silent_since: datetime, has_ever_run: bool) -> tuple[str, str]:
+    """Return title and text of the alarm that no worker is at work."""
     if not has_ever_run:
         return "The clock worker does not run", "It has never run: reminders and mails are not going out."
     return (
@@ -346,23 +233,26 @@ def _alarm_words(silent_since: datetime, has_ever_run: bool) -> tuple[str, str]:
     )
 
 
-def render_incident_update(mail: IncidentMail) -> tuple[str, str, str]:
+def render_incident_update(mail: IncidentMail, voice: Voice = PLAIN) -> tuple[str, str, str]:
     """Return subject, text and HTML of a mail about an update."""
     # The subject stays the same for the whole thread: what mail programs show beside it tells the stage.
-    preheader = textwrap.shorten(f"{mail.label}: {mail.body}", PREHEADER_LIMIT, placeholder=" …")
-    return _rendered("incident_update", {"mail": mail, "preheader": preheader})
+    label = translated(mail.label, voice.language)
+    preheader = textwrap.shorten(f"{label}: {mail.body}", PREHEADER_LIMIT, placeholder=" …")
+    return _rendered("incident_update", {"mail": mail, "preheader": preheader}, voice)
 
 
-def _posted(announcement: Announcement) -> Update:
+def posted_update(announcement: Announcement) -> Update:
+    """Return the update that an announcement tells. Raises LookupError if it is gone."""
     update = db.session.get(Update, announcement.subject_id)
     if update is None:
         raise LookupError("the update is gone")
     return update
 
 
-def _incident_mail(
+def incident_mail(
     update: Update, page_name: str, settings: Settings, manage_url: str, unsubscribe_url: str
 ) -> IncidentMail:
+    """Return what a mail about an update shows."""
     return IncidentMail(
         page_name=page_name,
         title=update.incident.title,
@@ -379,13 +269,13 @@ def _incident_mail(
     )
 
 
-def _incident_update(announcement: Announcement, page_name: str, settings: Settings) -> Message:
-    update = _posted(announcement)
+def _incident_update(announcement: Announcement, voice: Voice, settings: Settings) -> Message:
+    update = posted_update(announcement)
     incident, host, marks = update.incident, _host(settings), _marks(announcement, settings)
     manage_url = f"{settings.public_url}/{MANAGE_PATH}/{marks['manage']}"
     unsubscribe_url = f"{settings.public_url}/unsubscribe/{marks['token']}"
-    mail = _incident_mail(update, page_name, settings, manage_url, unsubscribe_url)
-    subject, text, html = render_incident_update(mail)
+    mail = incident_mail(update, voice.page_name, settings, manage_url, unsubscribe_url)
+    subject, text, html = render_incident_update(mail, voice)
     headers = _common_headers(announcement) | {
         # The same update to the same person has the same id: receivers can drop a second copy.
         "Message-ID": f"<incident.{incident.id}.{update.sequence}.{marks['recipient']}@{host}>",
@@ -397,12 +287,12 @@ def _incident_update(announcement: Announcement, page_name: str, settings: Setti
     return Message(subject, text, html, headers)
 
 
-def _test_message(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+def _test_message(announcement: Announcement, voice: Voice, settings: Settings) -> Message:
     """Write an example of a message, sent to whoever works on its wording: it carries its own words."""
     detail = announcement.detail or {}
     promised = detail["next_update_by"]
     mail = IncidentMail(
-        page_name=page_name,
+        page_name=voice.page_name,
         title=detail["title"],
         label=detail["label"],
         posted_at=announcement.created_at,
@@ -415,19 +305,19 @@ def _test_message(announcement: Announcement, page_name: str, settings: Settings
         manage_url="",
         unsubscribe_url="",
     )
-    subject, text, html = render_incident_update(mail)
+    subject, text, html = render_incident_update(mail, voice)
     headers = _common_headers(announcement)
     headers["Message-ID"] = f"<test_message.{announcement.id}@{_host(settings)}>"
     return Message(f"Test: {subject}", text, html, headers)
 
 
-def _maintenance_update(announcement: Announcement, page_name: str, settings: Settings) -> Message:
-    update, marks, host = _said_of_maintenance(announcement), _marks(announcement, settings), _host(settings)
-    window, label = update.maintenance, maintenance_label(update)
+def _maintenance_update(announcement: Announcement, voice: Voice, settings: Settings) -> Message:
+    update, marks, host = said_of_maintenance(announcement), _marks(announcement, settings), _host(settings)
+    window, label = update.maintenance, translated(maintenance_label(update), voice.language)
     manage_url = f"{settings.public_url}/{MANAGE_PATH}/{marks['manage']}"
     unsubscribe_url = f"{settings.public_url}/unsubscribe/{marks['token']}"
-    values = maintenance_values(window, label, update.body, page_name, settings)
-    subject, text, html = render_maintenance_update(values, update.body_html, manage_url, unsubscribe_url)
+    values = maintenance_values(window, label, update.body, voice.page_name, settings, voice.language)
+    subject, text, html = render_maintenance_update(values, update.body_html, manage_url, unsubscribe_url, voice)
     headers = _common_headers(announcement)
     headers["Message-ID"] = f"<maintenance.{window.id}.{update.sequence}.{marks['recipient']}@{host}>"
     headers |= _list_headers(manage_url, unsubscribe_url, settings)
@@ -437,21 +327,23 @@ def _maintenance_update(announcement: Announcement, page_name: str, settings: Se
     return Message(subject, text, html, headers)
 
 
-def render_document(mail: DocumentMail) -> tuple[str, str, str]:
+def render_document(mail: DocumentMail, voice: Voice = PLAIN) -> tuple[str, str, str]:
     """Return subject, text and HTML of a direct or a post-incident e-mail."""
     preheader = textwrap.shorten(mail.body, PREHEADER_LIMIT, placeholder=" …")
-    return _rendered("document", {"mail": mail, "preheader": preheader})
+    return _rendered("document", {"mail": mail, "preheader": preheader}, voice)
 
 
-def _document(announcement: Announcement, page_name: str, settings: Settings, for_customers: bool) -> Message:
-    document = _told_document(announcement)
+def _document(announcement: Announcement, voice: Voice, settings: Settings, for_customers: bool) -> Message:
+    document = told_document(announcement)
     incident, marks = document.incident, _marks(announcement, settings)
     manage_url = "" if for_customers else f"{settings.public_url}/{MANAGE_PATH}/{marks['manage']}"
     unsubscribe_url = "" if for_customers else f"{settings.public_url}/unsubscribe/{marks['token']}"
     what_happened = document.kind is DocumentKind.POST_INCIDENT_EMAIL
     mail = DocumentMail(
-        page_name=page_name,
-        headline=f"{incident.title}: what happened" if what_happened else incident.title,
+        page_name=voice.page_name,
+        headline=translated("%(title)s: what happened", voice.language) % {"title": incident.title}
+        if what_happened
+        else incident.title,
         body=document.body,
         # Cleaned when the document was written.
         body_html=Markup(document.body_html),  # noqa: S704
@@ -459,7 +351,7 @@ def _document(announcement: Announcement, page_name: str, settings: Settings, fo
         manage_url=manage_url,
         unsubscribe_url=unsubscribe_url,
     )
-    subject, text, html = render_document(mail)
+    subject, text, html = render_document(mail, voice)
     if announcement.audience == "address":
         subject = f"Test: {subject}"
     headers = _common_headers(announcement)
@@ -469,12 +361,12 @@ def _document(announcement: Announcement, page_name: str, settings: Settings, fo
     return Message(subject, text, html, headers)
 
 
-def _post_mortem(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+def _post_mortem(announcement: Announcement, voice: Voice, settings: Settings) -> Message:
     """Write the mail of a published post-mortem: its public version and nothing else of it."""
-    document, marks = _told_document(announcement), _marks(announcement, settings)
+    document, marks = told_document(announcement), _marks(announcement, settings)
     text = document.fields[PUBLIC_TEXT]
     mail = DocumentMail(
-        page_name=page_name,
+        page_name=voice.page_name,
         headline=f"{document.incident.title}: what we learned",
         body=text,
         # Cleaned by prose.
@@ -483,18 +375,18 @@ def _post_mortem(announcement: Announcement, page_name: str, settings: Settings)
         manage_url=f"{settings.public_url}/{MANAGE_PATH}/{marks['manage']}",
         unsubscribe_url=f"{settings.public_url}/unsubscribe/{marks['token']}",
     )
-    subject, plain, html = render_document(mail)
+    subject, plain, html = render_document(mail, voice)
     headers = _common_headers(announcement)
     headers["Message-ID"] = f"<post_mortem.{document.id}.{marks['recipient']}@{_host(settings)}>"
     return Message(subject, plain, html, headers | _list_headers(mail.manage_url, mail.unsubscribe_url, settings))
 
 
-def _action_item(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+def _action_item(announcement: Announcement, voice: Voice, settings: Settings) -> Message:
     item = db.session.get(ActionItem, announcement.subject_id)
     if item is None:
         raise LookupError("the action item is gone")
     values = {
-        "page_name": page_name,
+        "page_name": voice.page_name,
         "item": item,
         "number": (announcement.detail or {})["number"],
         "url": f"{settings.public_url}/console/action-items/{item.id}",
@@ -502,16 +394,16 @@ def _action_item(announcement: Announcement, page_name: str, settings: Settings)
     }
     headers = _common_headers(announcement)
     headers["Message-ID"] = f"<action_item.{announcement.id}@{_host(settings)}>"
-    return _render("action_item", values, headers)
+    return _render("action_item", values, headers, voice)
 
 
-def _component_change(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+def _component_change(announcement: Announcement, voice: Voice, settings: Settings) -> Message:
     marks = _marks(announcement, settings)
-    name, before, after = _changed(announcement)
+    name, before, after = changed_component(announcement)
     unsubscribe_url = f"{settings.public_url}/unsubscribe/{marks['token']}"
     manage_url = f"{settings.public_url}/{MANAGE_PATH}/{marks['manage']}"
     values = {
-        "page_name": page_name,
+        "page_name": voice.page_name,
         "name": name,
         "before": before,
         "after": after,
@@ -522,10 +414,11 @@ def _component_change(announcement: Announcement, page_name: str, settings: Sett
     }
     headers = _common_headers(announcement)
     headers["Message-ID"] = f"<component.{announcement.id}.{marks['recipient']}@{_host(settings)}>"
-    return _render("component_change", values, headers | _list_headers(manage_url, unsubscribe_url, settings))
+    headers |= _list_headers(manage_url, unsubscribe_url, settings)
+    return _render("component_change", values, headers, voice)
 
 
-def _changed(announcement: Announcement) -> tuple[str, ComponentState, ComponentState]:
+def changed_component(announcement: Announcement) -> tuple[str, ComponentState, ComponentState]:
     """Return the name of the component that changed, and its states before and after."""
     component = db.session.get(Component, announcement.subject_id)
     if component is None:
@@ -534,20 +427,20 @@ def _changed(announcement: Announcement) -> tuple[str, ComponentState, Component
     return component.name, ComponentState(detail["before"]), ComponentState(detail["after"])
 
 
-def _mail_test(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+def _mail_test(announcement: Announcement, voice: Voice, settings: Settings) -> Message:
     account = db.session.get(Account, announcement.subject_id)
     if account is None:
         raise LookupError("the account is gone")
-    values = {"page_name": page_name, "name": account.name, "url": f"{settings.public_url}/admin/integrations/"}
+    values = {"page_name": voice.page_name, "name": account.name, "url": f"{settings.public_url}/admin/integrations/"}
     headers = _common_headers(announcement)
     headers["Message-ID"] = f"<test.{announcement.id}@{_host(settings)}>"
-    return _render("mail_test", values, headers)
+    return _render("mail_test", values, headers, voice)
 
 
-def _endpoint_disabled(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+def _endpoint_disabled(announcement: Announcement, voice: Voice, settings: Settings) -> Message:
     detail = announcement.detail or {}
     values = {
-        "page_name": page_name,
+        "page_name": voice.page_name,
         "method": LABELS[detail["method"]],
         "host": detail["host"],
         "is_gone": detail["is_gone"],
@@ -555,7 +448,7 @@ def _endpoint_disabled(announcement: Announcement, page_name: str, settings: Set
     }
     headers = _common_headers(announcement)
     headers["Message-ID"] = f"<endpoint_disabled.{announcement.id}@{_host(settings)}>"
-    return _render("endpoint_disabled", values, headers)
+    return _render("endpoint_disabled", values, headers, voice)
 
 
 def _list_headers(manage_url: str, unsubscribe_url: str, settings: Settings) -> dict[str, str]:
@@ -570,11 +463,11 @@ def _list_headers(manage_url: str, unsubscribe_url: str, settings: Settings) -> 
     }
 
 
-def _nudge(announcement: Announcement, page_name: str, settings: Settings) -> Message:
+def _nudge(announcement: Announcement, voice: Voice, settings: Settings) -> Message:
     detail = announcement.detail or {}
     token = make_token(settings, Purpose.NUDGE, f"{announcement.subject_id}:{detail['account_id']}")
     values = {
-        "page_name": page_name,
+        "page_name": voice.page_name,
         "detail": detail,
         "form_url": settings.public_url + detail["path"],
         "snooze_url": f"{settings.public_url}/nudges/{token}",
@@ -582,7 +475,7 @@ def _nudge(announcement: Announcement, page_name: str, settings: Settings) -> Me
     headers = _common_headers(announcement)
     # A nudge is worth being woken for (RFC 2156 and what mail programs made of it).
     headers |= {"Message-ID": f"<nudge.{announcement.id}@{_host(settings)}>", "Importance": "high"}
-    return _render("nudge", values, headers)
+    return _render("nudge", values, headers, voice)
 
 
 def _common_headers(announcement: Announcement) -> dict[str, str]:
@@ -600,14 +493,14 @@ def _marks(announcement: Announcement, settings: Settings) -> dict[str, str]:
     return {name: f"mark{secret}{name}" for name in ("token", "manage", "recipient")}
 
 
-def _render(kind: str, values: Mapping[str, Any], headers: Mapping[str, str]) -> Message:
-    subject, text, html = _rendered(kind, values)
+def _render(kind: str, values: Mapping[str, Any], headers: Mapping[str, str], voice: Voice) -> Message:
+    subject, text, html = _rendered(kind, values, voice)
     return Message(subject, text, html, headers)
 
 
-def _rendered(kind: str, values: Mapping[str, Any]) -> tuple[str, str, str]:
+def _rendered(kind: str, values: Mapping[str, Any], voice: Voice) -> tuple[str, str, str]:
     subject, text, html = (
-        environment().get_template(f"mail/{kind}/{name}").render(values)
+        environment(voice.language).get_template(f"mail/{kind}/{name}").render({**values, "look": voice})
         for name in ("subject.txt", "body.txt", "body.html")
     )
     return " ".join(subject.split()), re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", _inliner().inline(html)

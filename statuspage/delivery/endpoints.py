@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from statuspage.delivery import chat_messages, composition, guard, webhook
+from statuspage.delivery import chat_messages, guard, notes, webhook
 from statuspage.delivery.posts import Posted
 from statuspage.delivery.transport import Note, Outcome
 from statuspage.links import Purpose, make_token
@@ -62,7 +62,7 @@ def write(announcement: Announcement, settings: Settings, now: datetime) -> Writ
     return Written(
         announcement,
         webhook.payload(announcement, settings, now),
-        composition.note_to_subscribers(announcement, settings),
+        notes.note_to_subscribers(announcement, settings),
     )
 
 

@@ -45,6 +45,7 @@ from statuspage.models import (
     Channel,
     Customer,
     Delivery,
+    Page,
     Subscriber,
     Suppression,
     new_id,
@@ -90,6 +91,8 @@ class Batch:
     id: str
     announcement: Announcement
     deliveries: tuple[Claimed, ...]
+    language: str = ""
+    """Of all of them; empty for the page's own."""
 
     @property
     def is_to_customers(self) -> bool:
@@ -148,7 +151,7 @@ def _claim(
     found = _look(lanes, only, now)
     if found is None:
         return None
-    announcement_id, lane, customer_id = found
+    announcement_id, lane, customer_id, subscriber_id = found
     with transaction(now) as session:
         announcement = session.get_one(Announcement, announcement_id)
         # Plus nothing: so the index of what is due is walked in its order up to the limit, instead of
@@ -160,9 +163,10 @@ def _claim(
             # Customers' mail reads differently.
             Delivery.customer_id.is_(None) if customer_id is None else Delivery.customer_id.is_not(None),
         )
-        batch = Batch(new_id(), announcement, ())
+        language = _language(session, subscriber_id)
+        batch = Batch(new_id(), announcement, (), language or "")
         if not _end_as_outdated(session, announcement, due, now):
-            _lease(session, due, lane, batch.id, owner, limit, now)
+            _lease(session, due, lane, batch.id, owner, limit, language, now)
             batch = _take(session, batch, now)
         session.flush()
         session.expunge(announcement)
@@ -188,8 +192,8 @@ def _order(lane: int) -> UnaryExpression[int]:
 
 def _first(
     session: Session, lanes: Sequence[int], only: ColumnElement[bool] | None, now: datetime
-) -> Row[int, int, str | None] | None:
-    """Return announcement, lane and customer of what is due first."""
+) -> Row[int, int, str | None, str | None] | None:
+    """Return announcement, lane, customer and subscriber of what is due first."""
     for lane in lanes:
         query = _first_of(lane) if only is None else _first_of(lane).where(only)
         found = session.execute(query, {"now": now}).first()
@@ -199,15 +203,17 @@ def _first(
 
 
 @cache
-def _first_of(lane: int) -> Select[int, int, str | None]:
-    query = select(Delivery.announcement_id, Delivery.lane, Delivery.customer_id)
+def _first_of(lane: int) -> Select[int, int, str | None, str | None]:
+    query = select(Delivery.announcement_id, Delivery.lane, Delivery.customer_id, Delivery.subscriber_id)
     return query.where(_is_due(lane, bindparam("now"))).order_by(_order(lane)).limit(1)
 
 
 _LAPSED = select(Delivery.id).where(_IS_LEASED, Delivery.lease_until < bindparam("now")).limit(1)
 
 
-def _look(lanes: Sequence[int], only: ColumnElement[bool] | None, now: datetime) -> Row[int, int, str | None] | None:
+def _look(
+    lanes: Sequence[int], only: ColumnElement[bool] | None, now: datetime
+) -> Row[int, int, str | None, str | None] | None:
     """Return what is due first, without the write lock: a worker with nothing to do disturbs nobody.
 
     What another worker takes meanwhile is not due any more when it is leased.
@@ -248,13 +254,29 @@ def _is_overtaken(session: Session, announcement: Announcement, now: datetime) -
     return session.scalar(newer.limit(1)) is not None
 
 
+def _language(session: Session, subscriber_id: str | None) -> str | None:
+    """Return the language of a subscriber's mails; None where nobody has a choice, or it is no subscriber."""
+    if subscriber_id is None or not session.scalar(select(Page.languages)):
+        return None
+    return session.scalar(select(Subscriber.language).where(Subscriber.id == subscriber_id))
+
+
 def _lease(
-    session: Session, due: ColumnElement[bool], lane: int, batch: str, owner: str, limit: int, now: datetime
+    session: Session,
+    due: ColumnElement[bool],
+    lane: int,
+    batch: str,
+    owner: str,
+    limit: int,
+    language: str | None,
+    now: datetime,
 ) -> None:
+    """Lease up to ``limit`` of what is due: of these, those who want the same language as the first of them."""
+    same = exists().where(Subscriber.id == Delivery.subscriber_id, Subscriber.language == language)
     chosen = select(Delivery.id).where(due).order_by(_order(lane)).limit(limit).with_for_update(skip_locked=True)
     session.execute(
         update(Delivery)
-        .where(Delivery.id.in_(select(chosen.cte("chosen").c.id)))
+        .where(Delivery.id.in_(select(chosen.cte("chosen").c.id)), true() if language is None else same)
         .values(
             state=Delivery.LEASED,
             batch=batch,
@@ -277,7 +299,9 @@ def _take(session: Session, batch: Batch, now: datetime) -> Batch:
             **_NO_SYNC,
         )
     # This runs a million times for one update.
-    return Batch(batch.id, batch.announcement, tuple([Claimed._make(row[:5]) for row in rows if row[5]]))
+    return Batch(
+        batch.id, batch.announcement, tuple([Claimed._make(row[:5]) for row in rows if row[5]]), batch.language
+    )
 
 
 # Kept, for building a query takes longer than asking it.

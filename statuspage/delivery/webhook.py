@@ -10,7 +10,7 @@ from sqlalchemy import select
 from standardwebhooks import Webhook
 
 from statuspage.db import db
-from statuspage.delivery.composition import ENDPOINT_TEST
+from statuspage.delivery.notes import ENDPOINT_TEST
 from statuspage.models import Announcement, Component, Document, Incident, MaintenanceUpdate, Page, Subscriber, Update
 from statuspage.rules.documents import PUBLIC_TEXT
 from statuspage.rules.vocabulary import ComponentState, MaintenanceStage, Stage

@@ -14,7 +14,7 @@ from statuspage.models.incidents import (
 )
 from statuspage.models.maintenances import Maintenance, MaintenanceComponent, MaintenanceSeries, MaintenanceUpdate
 from statuspage.models.outbox import Announcement, Channel, Delivery, ProviderEvent, ProviderState
-from statuspage.models.pages import Change, Component, ComponentGroup, ComponentStateChange, Page
+from statuspage.models.pages import Change, Component, ComponentGroup, ComponentStateChange, Logo, Page
 from statuspage.models.people import (
     Account,
     ApiToken,
@@ -67,6 +67,7 @@ __all__ = [
     "InternalUpdate",
     "IssueExport",
     "LoginSession",
+    "Logo",
     "Maintenance",
     "MaintenanceComponent",
     "MaintenanceSeries",

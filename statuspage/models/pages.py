@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, text, true
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statuspage.db import Base, UtcDateTime
@@ -23,10 +23,34 @@ class Page(Base):
     uptime_degraded_percent: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     """How much of degraded time counts as downtime: 0 to 100."""
     uptime_excludes_maintenance: Mapped[bool] = mapped_column(default=True, server_default=true())
+    accent: Mapped[str] = mapped_column(String(7), default="", server_default="")
+    """The colour as wished for (``#2f4cc2``); empty for the product's own."""
+    header_links: Mapped[list[list[str]]] = mapped_column(JSON, default=list, server_default=text("'[]'"))
+    """Label and address of each."""
+    footer_links: Mapped[list[list[str]]] = mapped_column(JSON, default=list, server_default=text("'[]'"))
+    custom_css: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """Checked when it was saved."""
+    language: Mapped[str] = mapped_column(String(5), default="en", server_default="en")
+    languages: Mapped[list[str]] = mapped_column(JSON, default=list, server_default=text("'[]'"))
+    """The others that readers may choose."""
     revision: Mapped[int] = mapped_column(default=0)
     """Number of the last public change; its row lock puts changes in order of commit."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Logo(Base):
+    """The page's logo; at most one."""
+
+    __tablename__ = "logos"
+
+    page_id: Mapped[str] = mapped_column(ForeignKey("pages.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(40))
+    """Of the published file: it changes with the picture."""
+    width: Mapped[int]
+    height: Mapped[int]
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Change(Base):

@@ -50,6 +50,8 @@ class Subscriber(Base):
     wants_incidents: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     wants_maintenance: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     wants_component_changes: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    language: Mapped[str] = mapped_column(String(5), default="", server_default="")
+    """Of their mails; empty for the page's own."""
     source: Mapped[str] = mapped_column(String(20), default="form", server_default="form")
     """``form``, ``import`` or ``api``."""
     form_version: Mapped[str] = mapped_column(String(20), default="", server_default="")

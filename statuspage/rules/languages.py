@@ -1,6 +1,6 @@
-"""The languages messages can be written in: their names, and instants, spans and choices in their words."""
+"""The languages that readers are spoken to in: which a page offers; instants, spans and choices in their words."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from statuspage.rules.times import instant_in_words, span_in_words
@@ -8,7 +8,7 @@ from statuspage.rules.vocabulary import LABELS, Impact, RuleBroken, Stage
 
 ENGLISH, GERMAN, FRENCH = "en", "de", "fr"
 LANGUAGES: Mapping[str, str] = {ENGLISH: "English", GERMAN: "Deutsch", FRENCH: "Français"}
-"""Code to the language's own name; the first is what stands in where there is nothing else."""
+"""Code to the language's own name, since who looks for one knows that; the first stands in where there is nothing else."""
 
 _MONTHS: Mapping[str, str] = {
     GERMAN: "Jan. Feb. März Apr. Mai Juni Juli Aug. Sept. Okt. Nov. Dez.",
@@ -53,6 +53,29 @@ def check_language(code: str) -> str:
     if code not in LANGUAGES:
         raise RuleBroken({"language": "Please choose one of the languages."})
     return code
+
+
+def check_languages(own: str, offered: Iterable[str]) -> tuple[str, tuple[str, ...]]:
+    """Return a page's own language, and the others it offers in the order of LANGUAGES.
+
+    Raises RuleBroken on ``language`` and ``languages`` for one that is not shipped.
+    """
+    wanted = set(offered)
+    if own not in LANGUAGES:
+        raise RuleBroken({"language": "Please choose one of the languages."})
+    if not wanted <= LANGUAGES.keys():
+        raise RuleBroken({"languages": "Please choose among the languages."})
+    return own, tuple(language for language in LANGUAGES if language in wanted and language != own)
+
+
+def spoken(wanted: str, own: str, offered: Collection[str]) -> str:
+    """Return the language to speak: the one that is wanted, else the page's own."""
+    return wanted if wanted in offered else own
+
+
+def prefix(language: str, own: str) -> str:
+    """Return what a page's path begins with in a language: nothing in the page's own."""
+    return "" if language == own else f"/{language}"
 
 
 def instant_in(language: str, instant: datetime) -> str:

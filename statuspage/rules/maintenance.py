@@ -187,10 +187,11 @@ def local_in_words(instant: datetime, zone: ZoneInfo) -> str:
     if local.utcoffset() == timedelta(0):
         return words
     beside = f"{utc:%H:%M} UTC" if local.date() == utc.date() else words
-    return f"{local.day} {local:%b %Y, %H:%M} {_zone_name(local)} ({beside})"
+    return f"{local.day} {local:%b %Y, %H:%M} {zone_name(local)} ({beside})"
 
 
-def _zone_name(local: datetime) -> str:
+def zone_name(local: datetime) -> str:
+    """Return what a zone is called at an instant: ``CET``, or ``UTC+05:30`` where it has no letters of its own."""
     name = local.tzname() or ""
     # Zones without letters of their own call themselves by their offset.
     return name if name.isalpha() else f"UTC{local.isoformat()[-6:]}"

@@ -119,6 +119,7 @@ def json_feed(feed: Feed, now: datetime) -> bytes:
         "home_page_url": feed.home,
         "feed_url": f"{feed.frame.public_url}/feed.json",
         "description": feed.description,
+        **({"icon": _logo(feed)} if _logo(feed) else {}),
         "favicon": f"{feed.frame.public_url}/favicon.ico",
         "authors": [{"name": clean(feed.frame.name), "url": feed.home}],
         "language": "en",
@@ -126,6 +127,11 @@ def json_feed(feed: Feed, now: datetime) -> bytes:
         "items": [_json_item(item) for item in feed.items],
     }
     return json_text(shown)
+
+
+def _logo(feed: Feed) -> str:
+    logo = feed.frame.brand.logo
+    return f"{feed.frame.public_url}{logo.path}" if logo is not None else ""
 
 
 def item_html(updates: Sequence[PublicUpdate], entry: Entry | None = None) -> Markup:
@@ -229,6 +235,8 @@ def _generator(feed: Feed, suffix: str) -> FeedGenerator:
     made.subtitle(feed.description)
     made.author(name=clean(feed.frame.name).strip() or "Status")
     made.language("en")
+    if _logo(feed):
+        made.logo(_logo(feed))
     # feedgen takes the last one for RSS's own <link>: the page.
     made.link(href=f"{feed.frame.public_url}{feed.path}{suffix}", rel="self", type=_MEDIA_TYPES[suffix])
     made.link(href=feed.home, rel="alternate", type="text/html")

@@ -26,6 +26,7 @@ from statuspage.models import (
     MaintenanceComponent,
     Page,
 )
+from statuspage.rules.branding import Brand
 from statuspage.rules.maintenance import RUNNING, is_overlaid
 from statuspage.rules.times import next_month
 from statuspage.rules.uptime import UptimeRule
@@ -39,6 +40,7 @@ from statuspage.rules.vocabulary import (
     Visibility,
     worst_state,
 )
+from statuspage.site.branding import load_brand
 from statuspage.site.course import Course, courses
 from statuspage.site.shelf import Event, Shelf
 
@@ -64,6 +66,7 @@ class Frame:
     revision: int
     created_at: datetime
     uptime_rule: UptimeRule
+    brand: Brand = field(default_factory=Brand)
 
     def day(self, instant: datetime) -> date:
         """Return the calendar day of an instant in the page's own time zone."""
@@ -177,7 +180,14 @@ def load_frame(public_url: str) -> Frame | None:
         return None
     rule = UptimeRule(page.uptime_degraded_percent, page.uptime_excludes_maintenance)
     return Frame(
-        page.name, ZoneInfo(page.time_zone), page.support_url, public_url, page.revision, page.created_at, rule
+        page.name,
+        ZoneInfo(page.time_zone),
+        page.support_url,
+        public_url,
+        page.revision,
+        page.created_at,
+        rule,
+        load_brand(page),
     )
 
 

@@ -7,17 +7,22 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import Select, select
 
 from statuspage.db import db
+from statuspage.languages import CATALOGS
 from statuspage.models import Change, Incident, IncidentComponent, Maintenance, MaintenanceComponent
 from statuspage.rendering import TEMPLATES, environment, machine_instant
+from statuspage.rules.branding import OWN_SHADES
+from statuspage.rules.languages import prefix
 from statuspage.rules.times import next_month, require_utc
 from statuspage.rules.vocabulary import LABELS
 from statuspage.settings import Settings
 from statuspage.site import (
     badge,
+    branding,
     calendar,
     cards,
     contact,
@@ -35,6 +40,7 @@ from statuspage.site.records import Records, load_records
 from statuspage.site.shelf import Shelf
 
 STATIC = TEMPLATES.parent / "static"
+PACKAGE = TEMPLATES.parent / "statuspage"
 PATIENCE_SECONDS = 2.0
 # Readers are told that nobody is at it when the page is two minutes old (static/public.js).
 FRONT_AGE = timedelta(minutes=1)
@@ -141,7 +147,14 @@ def publish_all(settings: Settings, now: datetime) -> list[str]:
 def layout_values(settings: Settings) -> dict[str, object]:
     """Return what ``public/layout.html`` needs, for the dynamic public pages too."""
     frame = page.load_frame(settings.public_url)
-    return {"frame": frame, "card": Card("unknown"), **_asset_values()}
+    brand_stylesheet = branding.stylesheet_path(frame.brand) if frame else ""
+    return {
+        "frame": frame,
+        "card": Card("unknown"),
+        **_asset_values(),
+        "brand_stylesheet": brand_stylesheet,
+        "alternates": (),
+    }
 
 
 # Of this process; whoever publishes holds the folder's lock.
@@ -156,7 +169,8 @@ def draw_entry(settings: Settings, entry: page.Entry, now: datetime) -> bytes:
     frame = page.load_frame(settings.public_url)
     if frame is None:
         raise LookupError("there is no page yet")
-    return _entry_page(Site(frame, now, settings.mail_from), entry)
+    site = Site(frame, now, settings.mail_from)
+    return _html(_shown_entry(entry), site, frame.brand.language, entry.path)
 
 
 def _site(settings: Settings, now: datetime) -> Site | None:
@@ -188,12 +202,19 @@ def _stale_paths(site: Site, current: snapshot.Current | None, settings: Setting
     paths |= _paths_of_broken_promises(site, written_at)
     if site.now - written_at >= FRONT_AGE:
         paths |= {*RENEWED, *_paths_of_components_in_trouble()}
-    return sorted(paths | _paths_of_new_day(site, date.fromisoformat(current.local_day)))
+    return _in_every_language(site, sorted(paths | _paths_of_new_day(site, date.fromisoformat(current.local_day))))
+
+
+def _in_every_language(site: Site, paths: list[str]) -> list[str]:
+    """Return the paths, and those of the same pages in the other languages that the page offers."""
+    pages = [path for path in paths if _found(PAGES, path)]
+    return [*paths, *(f"/{language}{path}" for language in site.frame.brand.languages for path in pages)]
 
 
 def _all_paths(site: Site) -> list[str]:
-    return [
+    paths = [
         *_assets(),
+        *branding.assets(site.frame.brand),
         *(f"/incidents/{entry_id}" for entry_id in page.load_entry_ids()),
         *(path for component_id in page.load_component_ids() for path in _component_paths(component_id)),
         *(f"/history/{month:%Y-%m}" for month in site.months),
@@ -204,6 +225,7 @@ def _all_paths(site: Site) -> list[str]:
         CALENDAR,
         *FRONT,
     ]
+    return _in_every_language(site, paths)
 
 
 def _paths_of(kind: str, subject_id: str, site: Site) -> set[str]:
@@ -281,7 +303,7 @@ def _write(settings: Settings, site: Site, paths: list[str], *, even_unchanged: 
     folder, frame = settings.site_dir, site.frame
     gone: list[str] = []
     # What the front page links to is there before the link, and goes after it.
-    ordered = sorted(paths, key=FRONT.__contains__)
+    ordered = sorted(paths, key=lambda path: _spoken(path, site)[1] in FRONT)
     for start in range(0, len(ordered), FILES_AT_ONCE):
         bodies = {path: _render(path, site) for path in ordered[start : start + FILES_AT_ONCE]}
         written = {path: body for path, body in bodies.items() if body is not None}
@@ -308,71 +330,112 @@ def _write(settings: Settings, site: Site, paths: list[str], *, even_unchanged: 
 
 def _render(path: str, site: Site) -> bytes | None:
     """Return a path's finished bytes; None if readers may not see it any more."""
-    for pattern, renderer in RENDERERS.items():
+    language, plain = _spoken(path, site)
+    if (found := _found(PAGES, plain)) is not None:
+        shown = found[0](site, *found[1])
+        return _html(shown, site, language, plain) if shown is not None else None
+    if (other := _found(RENDERERS, path)) is not None:
+        return other[0](site, *other[1])
+    return _assets().get(path) or branding.asset(path, site.frame.brand)
+
+
+Renderer = TypeVar("Renderer")
+
+
+def _found(table: Mapping[str, Renderer], path: str) -> tuple[Renderer, tuple[str, ...]] | None:
+    """Return what makes a path, and the parts of the path that it is given."""
+    for pattern, renderer in table.items():
         match = re.fullmatch(pattern, path)
         if match is not None:
-            return renderer(site, *match.groups())
-    return _assets().get(path)
+            return renderer, match.groups()
+    return None
 
 
-def _html(template: str, site: Site, card: Card, **values: object) -> bytes:
-    return (
-        environment()
-        .get_template(f"public/{template}.html")
-        .render(frame=site.frame, now=site.now, card=card, labels=LABELS, **_asset_values(), **values)
-        .encode()
-    )
+def _spoken(path: str, site: Site) -> tuple[str, str]:
+    """Return the language of a path, and the path of the same page in the page's own."""
+    brand = site.frame.brand
+    language, _, rest = path.removeprefix("/").partition("/")
+    return (language, f"/{rest}") if language in brand.languages else (brand.language, path)
 
 
-def _front(site: Site) -> bytes:
+Shown = tuple[str, Mapping[str, object]]
+"""A page's template and what it shows, in whatever language."""
+
+
+def _html(shown: Shown, site: Site, language: str, path: str) -> bytes:
+    template, values = shown
+    brand = site.frame.brand
+    made = environment(language, prefix(language, brand.language)).get_template(f"public/{template}.html")
+    # Of a page that is not there, the way to the front page in each language.
+    alternates = branding.alternates(brand, "/" if template == "missing" else path)
+    return made.render(
+        frame=site.frame,
+        now=site.now,
+        **_asset_values(),
+        brand_stylesheet=branding.stylesheet_path(brand),
+        labels=LABELS,
+        alternates=alternates,
+        **values,
+    ).encode()
+
+
+def _front(site: Site) -> Shown:
     front, first = site.front, headline.of(site.front, site.now)
     newest = cards.said_last(front.open_incidents[0]) if front.open_incidents else ""
-    uptimes = uptime.load_all(site.frame, site.now)
-    today = site.frame.day(site.now)
-    card = Card(first.mark, "/", newest)
-    return _html("front", site, card, front=front, headline=first, uptimes=uptimes, today=today)
+    return "front", {
+        "card": Card(first.mark, "/", newest),
+        "front": front,
+        "headline": first,
+        "uptimes": uptime.load_all(site.frame, site.now),
+        "today": site.frame.day(site.now),
+    }
 
 
-def _entry(site: Site, entry_id: str) -> bytes | None:
+def _entry(site: Site, entry_id: str) -> Shown | None:
     entry = page.load_entry(entry_id, site.shelf)
-    return _entry_page(site, entry) if entry is not None else None
+    return _shown_entry(entry) if entry is not None else None
 
 
-def _entry_page(site: Site, entry: page.Entry) -> bytes:
-    return _html("entry", site, cards.of_entry(entry), entry=entry)
+def _shown_entry(entry: page.Entry) -> Shown:
+    return "entry", {"card": cards.of_entry(entry), "entry": entry}
 
 
-def _component(site: Site, component_id: str) -> bytes | None:
+def _component(site: Site, component_id: str) -> Shown | None:
     found = page.load_component(component_id, site.shelf)
     if found is None:
         return None
-    past = uptime.load_one(site.frame, component_id, site.now)
-    today = site.frame.day(site.now)
-    card = cards.of_component(found[0])
-    return _html("component", site, card, component=found[0], entries=found[1], past=past, today=today)
+    return "component", {
+        "card": cards.of_component(found[0]),
+        "component": found[0],
+        "entries": found[1],
+        "past": uptime.load_one(site.frame, component_id, site.now),
+        "today": site.frame.day(site.now),
+    }
 
 
-def _history(site: Site) -> bytes:
+def _history(site: Site) -> Shown:
     months = site.months
     most = page.ENTRIES_OF_MONTH_ON_HISTORY
     found = [(month, site.entries_of(month, most + 1)) for month in months[: page.MONTHS_ON_HISTORY]]
     shown = [(month, entries[:most], len(entries) > most) for month, entries in found]
-    return _html("history", site, Card("unknown", "/history"), shown=shown, months=months)
+    return "history", {"card": Card("unknown", "/history"), "shown": shown, "months": months}
 
 
-def _month(site: Site, text: str) -> bytes | None:
+def _month(site: Site, text: str) -> Shown | None:
     month, months = date.fromisoformat(f"{text}-01"), site.months
     if month not in months:
         return None
-    return _html(
-        "month",
-        site,
-        Card("unknown", f"/history/{text}"),
-        month=month,
-        entries=site.entries_of(month),
-        earlier=next_month(month, -1) if month > months[-1] else None,
-        later=next_month(month) if month < months[0] else None,
-    )
+    return "month", {
+        "card": Card("unknown", f"/history/{text}"),
+        "month": month,
+        "entries": site.entries_of(month),
+        "earlier": next_month(month, -1) if month > months[-1] else None,
+        "later": next_month(month) if month < months[0] else None,
+    }
+
+
+def _missing(_site: Site) -> Shown:
+    return "missing", {"card": Card("unknown")}
 
 
 def _rss(site: Site, component_id: str = "") -> bytes | None:
@@ -397,8 +460,14 @@ def _badge(site: Site) -> bytes:
     return badge.badge(site.frame, site.front, site.now)
 
 
-def _embed(_site: Site) -> bytes:
-    return (STATIC / "embed.js").read_bytes()
+def _embed(site: Site) -> bytes:
+    script = (STATIC / "embed.js").read_text(encoding="utf-8")
+    used = site.frame.brand.shades
+    if used is not None:
+        # The product's own accents, which the script is written with.
+        script = script.replace(OWN_SHADES.light.accent, used.light.accent)
+        script = script.replace(OWN_SHADES.dark.accent, used.dark.accent)
+    return script.encode()
 
 
 def _security(site: Site) -> bytes | None:
@@ -409,10 +478,6 @@ def _statuspage_v2(site: Site, name: str) -> bytes | None:
     return statuspage_v2.document(name, site.records, site.now)
 
 
-def _missing(site: Site) -> bytes:
-    return _html("missing", site, Card("unknown"))
-
-
 def _robots(_site: Site) -> bytes:
     return (
         b"User-agent: *\nDisallow: /console/\nDisallow: /admin/\nDisallow: /subscriptions/\nDisallow: /unsubscribe/\n"
@@ -420,19 +485,24 @@ def _robots(_site: Site) -> bytes:
 
 
 def _favicon(site: Site) -> bytes:
-    return environment().get_template("public/favicon.svg").render(state=site.front.state.value).encode()
+    values = {"state": site.front.state.value, "brand": site.frame.brand, "letter": site.frame.name[:1].upper()}
+    return environment().get_template("public/favicon.svg").render(values).encode()
 
 
 def _favicon_ico(site: Site) -> bytes:
     return badge.favicon_ico(site.front.state)
 
 
-RENDERERS: Mapping[str, Callable[..., bytes | None]] = {
+# For people: there is one for each language.
+PAGES: Mapping[str, Callable[..., Shown | None]] = {
     "/": _front,
     "/history": _history,
     r"/history/(\d{4}-\d{2})": _month,
     "/incidents/([^/]+)": _entry,
     r"/components/([^/.]+)": _component,
+    "/404": _missing,
+}
+RENDERERS: Mapping[str, Callable[..., bytes | None]] = {
     r"/components/([^/.]+)\.rss": _rss,
     r"/components/([^/.]+)\.atom": _atom,
     r"/history\.rss": _rss,
@@ -440,7 +510,6 @@ RENDERERS: Mapping[str, Callable[..., bytes | None]] = {
     r"/feed\.json": _json_feed,
     re.escape(CALENDAR): _calendar,
     r"/api/v2/([a-z/-]+)\.json": _statuspage_v2,
-    "/404": _missing,
     r"/robots\.txt": _robots,
     r"/favicon\.svg": _favicon,
     r"/favicon\.ico": _favicon_ico,
@@ -499,4 +568,7 @@ def _sources() -> Iterable[Path]:
     yield from (STATIC / name for name in ("base.css", "public.css", "feed.css", "public.js", "days.js", "embed.js"))
     yield from (STATIC / f"og/{name}.png" for name in cards.PICTURES)
     yield from sorted(Path(__file__).parent.glob("*.py"))
-    yield from (TEMPLATES.parent / "statuspage" / name for name in ("prose.py", "shapes.py", "rules/uptime.py"))
+    yield from (
+        PACKAGE / name for name in ("prose.py", "shapes.py", "languages.py", "rules/uptime.py", "rules/colours.py")
+    )
+    yield from sorted(CATALOGS.rglob("*.mo"))

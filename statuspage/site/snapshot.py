@@ -38,6 +38,8 @@ CONTENT_TYPES = {
     ".svg": "image/svg+xml",
     ".ico": "image/x-icon",
     ".png": "image/png",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json; charset=utf-8",
@@ -62,8 +64,9 @@ class Current:
 
 def file_name(path: str) -> str:
     """Return the file that holds a public path, relative to the folder."""
-    if path == "/":
-        return "index.html"
+    if path.endswith("/"):
+        # The front page, and that of each other language.
+        return f"{path.lstrip('/')}index.html"
     name = path.lstrip("/")
     return name if Path(name).suffix in CONTENT_TYPES else f"{name}.html"
 

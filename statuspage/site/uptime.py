@@ -57,8 +57,8 @@ class ShownDay:
     """A day as it is listed."""
 
     date: date
-    words: str
-    """``Outage 42 min, degraded 10 min``; how it was in short."""
+    spans: tuple[tuple[str, timedelta], ...]
+    """How long it was what, of ``outage``, ``degraded`` and ``maintenance``: how it was in short."""
     outage: str
     """How long, in words; empty for not at all."""
     degraded: str
@@ -69,11 +69,11 @@ class ShownDay:
 
 @dataclass(frozen=True)
 class Bar:
-    """A part of the bars: the path of one condition's days; with words, one day."""
+    """A part of the bars: the path of one condition's days; or of one day that is listed."""
 
     css_class: str
     path: str
-    words: str = ""
+    day: ShownDay | None = None
 
 
 @dataclass(frozen=True)
@@ -337,7 +337,7 @@ def _shown(
 
 
 def _bars(worst: Sequence[Condition], named: Mapping[int, ShownDay]) -> list[Bar]:
-    """One path for each condition's days; the days that are listed have one of their own, with their words."""
+    """One path for each condition's days; the days that are listed have one of their own."""
     bars: list[Bar] = []
     paths = dict.fromkeys(reversed(uptime.CONDITIONS), "")
     index = 0
@@ -347,7 +347,7 @@ def _bars(worst: Sequence[Condition], named: Mapping[int, ShownDay]) -> list[Bar
             own = named.get(day)
             if own is not None:
                 paths[condition] += _run(condition, first, day - 1)
-                bars.append(Bar(CLASSES[condition], _run(condition, day, day), f"{short_date(own.date)}: {own.words}"))
+                bars.append(Bar(CLASSES[condition], _run(condition, day, day), own))
                 first = day + 1
         paths[condition] += _run(condition, first, index - 1)
     return [*(Bar(CLASSES[condition], path) for condition, path in paths.items() if path), *bars]
@@ -360,20 +360,16 @@ def _run(condition: Condition, first: int, last: int) -> str:
 
 
 def _shown_day(day: Day, local: LocalDay, incidents: Iterable[Row[*Columns]], now: datetime) -> ShownDay:
-    maintenance, degraded, outage = (span_in_words(span) if span else "" for span in day[3:])
-    named = (("outage", outage), ("degraded", degraded), ("maintenance", maintenance))
-    words = ", ".join(f"{name} {span}" for name, span in named if span).capitalize()
+    _, degraded, outage = (span_in_words(span) if span else "" for span in day[3:])
+    spans = tuple(
+        (name, span) for name, span in zip(("maintenance", "degraded", "outage"), day[3:], strict=True) if span
+    )
     went_on = tuple(
         (f"/incidents/{row.id}", row.title)
         for row in incidents
         if row.started_at < local.end and (row.resolved_at or now) >= local.begin
     )
-    return ShownDay(day.date, words, outage, degraded, day.worst, went_on)
-
-
-def short_date(day: date) -> str:
-    """Write a day for readers, within a year: ``12 Nov``."""
-    return f"{day.day} {day:%b}"
+    return ShownDay(day.date, spans[::-1], outage, degraded, day.worst, went_on)
 
 
 def _months(days: Sequence[Day], rule: UptimeRule) -> Iterable[tuple[date, str, str]]:

@@ -13,6 +13,7 @@ from statuspage.rules.vocabulary import RuleBroken
 from statuspage.site import page
 from statuspage.web import access
 from statuspage.web.subscription_pages import (
+    alternates,
     chosen,
     find,
     manage_url,
@@ -64,6 +65,21 @@ def unfollow(token: str, incident_id: str) -> ResponseReturnValue:
         return stale_link()
     subscriptions.unfollow(subscriber.id, incident_id, clock.now())
     return _back(subscriber, "follows")
+
+
+@blueprint.post("/language")
+@access.public
+def choose_language(token: str) -> ResponseReturnValue:
+    """Change the language of somebody's mails, and of these pages."""
+    subscriber = _owner(token)
+    if subscriber is None:
+        return stale_link()
+    try:
+        subscriptions.choose_language(subscriber.id, request.form.get("language", ""), clock.now())
+    except RuleBroken as broken:
+        choice = typed_choice(subscriptions.choice_of(subscriber))
+        return _settings_page(subscriber, choice, broken.errors), 422
+    return _back(subscriber, "language")
 
 
 @blueprint.post("/secret")
@@ -134,5 +150,7 @@ def _settings_page(subscriber: Subscriber, typed: dict[str, object], errors: dic
         old_secret_until=old_until if old_until and clock.now() < old_until else None,
         manage_url=manage_url(subscriber),
         unsubscribe_url=f"/unsubscribe/{token}",
+        wanted_language=subscriber.language,
+        languages=alternates(""),
         **summary(subscriber),
     )

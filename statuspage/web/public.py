@@ -10,19 +10,24 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from statuspage.rules.languages import LANGUAGES
 from statuspage.site.reader import LOOK_EVERY_SECONDS, Damaged, File, Reader
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 # Incident and component ids are letters and digits; months are 2026-11.
+_LANGUAGES = "|".join(LANGUAGES)
 _PUBLIC = re.compile(
-    r"/|/history(?:/\d{4}-\d{2})?|/(?:incidents|components)/[0-9A-Za-z]{1,40}"
+    rf"(?:/(?:{_LANGUAGES}))?(?:/|/history(?:/\d{{4}}-\d{{2}})?|/(?:incidents|components)/[0-9A-Za-z]{{1,40}})"
     r"|/history\.(?:rss|atom|ics)|/components/[0-9A-Za-z]{1,40}\.(?:rss|atom)|/feed\.json"
     r"|/api/v2/[a-z/-]{1,60}\.json|/badge\.svg|/embed\.js"
     r"|/current\.json|/robots\.txt|/favicon\.(?:svg|ico)|/\.well-known/security\.txt|/assets/[0-9a-z.-]{1,80}"
 )
-_PUBLIC_FOLDERS = ("/history/", "/incidents/", "/components/", "/assets/", "/api/v2/", "/.well-known/")
+_PUBLIC_FOLDERS = (
+    *("/history/", "/incidents/", "/components/", "/assets/", "/api/v2/", "/.well-known/"),
+    *(f"/{language}/" for language in LANGUAGES),
+)
 # Read by programs on other sites.
 _DATA = re.compile(r"/api/v2/.*|/feed\.json|/history\.(?:rss|atom|ics)|/components/.*\.(?:rss|atom)")
 _FEEDS = (".rss", ".atom")
@@ -163,7 +168,8 @@ class PublicSite:
             start_response("404 Not Found", [("Content-Length", "0"), ("Access-Control-Allow-Origin", "*")])
             return []
         try:
-            page = self._reader.get("/404")
+            language = path[1:3] if path[3:4] == "/" and path[1:3] in LANGUAGES else ""
+            page = (self._reader.get(f"/{language}/404") if language else None) or self._reader.get("/404")
         except Damaged:
             page = None
         if page is None:

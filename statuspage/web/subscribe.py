@@ -19,7 +19,17 @@ from statuspage.rules.vocabulary import NotFound, RuleBroken, SubscriptionMethod
 from statuspage.settings import Settings
 from statuspage.site import page
 from statuspage.web import access, throttle
-from statuspage.web.subscription_pages import chosen, find, manage_url, render, stale_link, summary, typed_choice
+from statuspage.web.subscription_pages import (
+    alternates,
+    chosen,
+    find,
+    manage_url,
+    reading_language,
+    render,
+    stale_link,
+    summary,
+    typed_choice,
+)
 
 blueprint = Blueprint("subscribe", __name__)
 
@@ -92,7 +102,7 @@ def follow(incident_id: str) -> ResponseReturnValue:
     if wait:
         return _follow_form(incident_id, email, {"email": TOO_MANY}), 429, {"Retry-After": str(wait)}
     try:
-        wanted = SignUp(email.strip(), incident_id=incident_id)
+        wanted = SignUp(email.strip(), incident_id=incident_id, language=reading_language())
         subscriptions.subscribe(wanted, browser(), _settings().secret_keys, clock.now())
     except RuleBroken as broken:
         return _follow_form(incident_id, email, broken.errors), 422
@@ -248,7 +258,7 @@ def _posted_sign_up(email: str) -> SignUp:
         raise RuleBroken(errors)
     if endpoint and method is not SubscriptionMethod.EMAIL:
         guard.refuse_private(endpoint, _settings().guard_allow)
-    return SignUp(email, choice, method, endpoint)
+    return SignUp(email, choice, method, endpoint, language=reading_language())
 
 
 def _posted_method(endpoint: str) -> SubscriptionMethod:
@@ -291,6 +301,7 @@ def _form(email: str, typed: dict[str, object], errors: dict[str, str]) -> str:
         groups=page.load_groups(),
         methods=tuple(SubscriptionMethod)[1:],
         form_token=_form_token(),
+        alternates=alternates("/subscribe"),
     )
 
 
@@ -299,7 +310,8 @@ def _follow_form(incident_id: str, email: str, errors: dict[str, str]) -> str:
     if title is None:
         raise NotFound("incident")
     values = {"incident_id": incident_id, "title": title, "form_token": _form_token()}
-    return render("follow", email=email, errors=errors, **values)
+    ways = alternates(f"/subscribe/incidents/{incident_id}")
+    return render("follow", email=email, errors=errors, alternates=ways, **values)
 
 
 def _form_token() -> str:

@@ -2,26 +2,51 @@
 
 from urllib.parse import urlsplit
 
-from flask import current_app, request
+from flask import current_app, g, request
 from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
 from sqlalchemy import select
 
 from statuspage.actions import subscriptions
 from statuspage.db import db
 from statuspage.links import Purpose, make_token
-from statuspage.models import Component, Subscriber
+from statuspage.models import Component, Page, Subscriber
 from statuspage.rendering import environment
+from statuspage.rules.languages import prefix, spoken
 from statuspage.rules.subscriptions import Choice, parse_choice
 from statuspage.rules.vocabulary import NotFound
-from statuspage.site import publisher
+from statuspage.site import branding, page, publisher
+from statuspage.web.speech import speak
 
 
 def render(template: str, **values: object) -> str:
-    """Return a page in the public page's frame. Raises NotFound while there is no page."""
-    frame = publisher.layout_values(current_app.config["STATUSPAGE"])
-    if frame["frame"] is None:
+    """Return a page in the public page's frame, in the language of the subscriber, or the one that was chosen.
+
+    Raises NotFound while there is no page.
+    """
+    settings = current_app.config["STATUSPAGE"]
+    layout, frame = publisher.layout_values(settings), page.load_frame(settings.public_url)
+    if frame is None:
         raise NotFound("page")
-    return environment().get_template(f"public/{template}.html").render(frame | values)
+    wanted = g.get("wanted_language") or request.values.get("language", "")
+    language = spoken(wanted, frame.brand.language, frame.brand.languages)
+    speak(language)
+    own = language == frame.brand.language
+    ways = {"subscribe_url": "/subscribe" if own else f"/subscribe?language={language}"}
+    made = environment(str(get_locale()), prefix(language, frame.brand.language))
+    return made.get_template(f"public/{template}.html").render(layout | ways | values)
+
+
+def alternates(path: str) -> tuple[tuple[str, str, str], ...]:
+    """Return language, its own name and address of each form of a page that takes the language in its query."""
+    brand = branding.load_brand(db.session.execute(select(Page)).scalar_one())
+    return tuple((code, name, f"{path}?language={code}") for code, name, _ in branding.alternates(brand, path))
+
+
+def reading_language() -> str:
+    """Return the language in which somebody read the form that was posted; empty for the page's own."""
+    brand = branding.load_brand(db.session.execute(select(Page)).scalar_one())
+    return spoken(request.form.get("language", ""), "", brand.languages)
 
 
 def stale_link() -> ResponseReturnValue:
@@ -30,9 +55,12 @@ def stale_link() -> ResponseReturnValue:
 
 
 def find(subscriber_id: str | None) -> Subscriber | None:
-    """Return a subscriber by the id that a link names; None for one that is gone."""
+    """Return a subscriber by the id that a link names, and speak their language; None for one that is gone."""
     subscriber = db.session.get(Subscriber, subscriber_id) if subscriber_id else None
-    return None if subscriber is None or subscriber.state == Subscriber.ERASED else subscriber
+    if subscriber is None or subscriber.state == Subscriber.ERASED:
+        return None
+    g.wanted_language = subscriber.language
+    return subscriber
 
 
 def manage_url(subscriber: Subscriber) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy import event, select, update
 
 from statuspage.actions import channels
 from statuspage.db import db, transaction
-from statuspage.delivery import announcements, chat, composition, outbox, posts
+from statuspage.delivery import announcements, chat, notes, outbox, posts
 from statuspage.delivery.providers import transport_for
 from statuspage.delivery.transport import Outcome, Receipt
 from statuspage.models import Announcement, Channel, Delivery, Incident, InternalUpdate, new_id
@@ -185,10 +185,10 @@ def test_a_worker_that_died_leaves_a_note_that_is_tried_once_more(channel_id: st
 # --- what it says ----------------------------------------------------------
 
 
-def written(settings: Settings) -> composition.Note:
+def written(settings: Settings) -> notes.Note:
     announcement = db.session.scalars(select(Announcement).order_by(Announcement.id.desc())).first()
     assert announcement is not None
-    return composition.note(announcement, settings)
+    return notes.note(announcement, settings)
 
 
 def internal_update(incident_id: str, writer: str, now: datetime) -> str:
@@ -215,7 +215,7 @@ def test_an_internal_update_says_what_about_and_where(
     affected = {builders.component(now): ComponentState.OUTAGE}
     incident_id = builders.declared(writer, affected, now, severity=Severity.SEV1, visibility=visibility)
     announce(channel_id, now, "internal_update", internal_update(incident_id, writer, now), incident_id)
-    assert written(settings) == composition.Note(
+    assert written(settings) == notes.Note(
         title,
         "The *disk* is full.",
         f"http://status.example.com/console/incidents/{incident_id}",
@@ -225,7 +225,7 @@ def test_an_internal_update_says_what_about_and_where(
 
 def test_a_nudge_says_what_was_decided(channel_id: str, settings: Settings, now: datetime) -> None:
     announce(channel_id, now)
-    assert written(settings) == composition.Note(
+    assert written(settings) == notes.Note(
         "Update due in 5 min",
         "Sign-in fails is owed an update.",
         "http://status.example.com/console/incidents/x",

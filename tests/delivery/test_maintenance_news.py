@@ -10,7 +10,7 @@ from sqlalchemy import select
 from statuspage.actions import maintenance_clock, maintenances
 from statuspage.actions.components import edit_page
 from statuspage.db import db
-from statuspage.delivery import composition, webhook
+from statuspage.delivery import composition, notes, webhook
 from statuspage.delivery.outbox import Batch, Claimed
 from statuspage.delivery.transport import Message, Recipient
 from statuspage.links import Purpose, read_token
@@ -90,7 +90,7 @@ def test_a_cancelled_window_is_called_cancelled(window_id: str, settings: Settin
 
 
 def test_chat_rooms_get_a_note(window_id: str, settings: Settings) -> None:
-    note = composition.note_to_subscribers(newest(), settings)
+    note = notes.note_to_subscribers(newest(), settings)
     assert note.title == "Larkspur: maintenance, Database upgrade"
     assert note.text.splitlines()[0] == f"Scheduled: {WHEN}"
     assert "Affected: Sign-in" in note.text

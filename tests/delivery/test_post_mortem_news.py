@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from statuspage.actions import action_items, aftermath, audiences
 from statuspage.db import db
-from statuspage.delivery import announcements, composition, outbox, webhook
+from statuspage.delivery import announcements, composition, notes, outbox, webhook
 from statuspage.delivery.transport import Message
 from statuspage.models import Announcement
 from statuspage.rules.vocabulary import ComponentState, DocumentKind, MessageKind
@@ -88,7 +88,7 @@ def test_programs_and_chat_rooms_are_told_in_their_own_shapes(
     assert (told["status"], told["postmortem_body"]) == ("postmortem", FIELDS["public_text"])
     assert told["postmortem_notified_subscribers"] is True
     assert [each["status"] for each in told["incident_updates"]] == ["resolved", "investigating"]
-    note = composition.note_to_subscribers(published, settings)
+    note = notes.note_to_subscribers(published, settings)
     assert (note.title, note.text) == ("Larkspur: Sign-in fails, what we learned", FIELDS["public_text"])
 
 

@@ -56,6 +56,7 @@ NAMES = [
     "support_url", "present", "unsubscribe", "message", "what_happened", "resolved_at", "started_at",
     "scope", "component", "method", "endpoint", "erase", "scheduled_for", "scheduled_until", "repeats", "rule", "remind_minutes",
     "windows", "why",
+    "accent", "header_0", "header_0_label", "language", "languages", "custom_css",
 ]  # fmt: skip
 
 

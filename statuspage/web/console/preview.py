@@ -22,12 +22,11 @@ from statuspage.delivery.composition import (
     DocumentMail,
     IncidentMail,
     maintenance_values,
-    note_of_maintenance,
-    note_of_update,
     render_document,
     render_incident_update,
     render_maintenance_update,
 )
+from statuspage.delivery.notes import note_of_maintenance, note_of_update
 from statuspage.models import Component, Incident, IncidentComponent, Maintenance, Page, Update
 from statuspage.rules import documents, messages
 from statuspage.rules.messages import Draft
