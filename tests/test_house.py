@@ -288,3 +288,14 @@ def test_nothing_in_the_repository_names_the_machine_it_was_made_on() -> None:
     for file in listed:
         if file.is_file() and file.suffix not in {".png", ".db"}:
             assert not forbidden.search(file.read_text(encoding="utf-8")), file
+
+
+def test_style_sheets_close_what_they_open() -> None:
+    for file in (ROOT / "static").glob("*.css"):
+        rules = re.sub(r"/\*.*?\*/|\"[^\"]*\"", "", file.read_text(encoding="utf-8"), flags=re.DOTALL)
+        depth = 0
+        for line in rules.splitlines():
+            # Rules of a block are indented: one that stands at the margin is in no block.
+            assert not depth or line.startswith((" ", "}")) or not line, f"{file.name}: {line}"
+            depth += line.count("{") - line.count("}")
+        assert depth == 0, file.name
