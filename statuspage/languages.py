@@ -60,6 +60,7 @@ _ENGLISH: Filters = {
     "month": _english_date("%B %Y"),
     "window": window_in_words,
     "decimal": str,
+    "inside": str.lower,
 }
 
 
@@ -72,6 +73,9 @@ _UNITS = {"d": "day", "h": "hour", "min": "minute", "s": "second"}
 
 
 def _of(language: str) -> Filters:
+    # Nouns keep their capitals in German.
+    inside = str if language == "de" else str.lower
+
     # Names of days and months in every language of the world: only who speaks another than English needs them.
     from babel.dates import format_date, format_datetime
     from babel.units import format_unit
@@ -105,4 +109,4 @@ def _of(language: str) -> Filters:
 
     named = zip(("long_day", "short_day", "month"), forms[1:], strict=True)
     dates = {name: dated(form) for name, form in named}
-    return {"instant": instant, "span": span, "window": window, "decimal": decimal, **dates}
+    return {"instant": instant, "span": span, "window": window, "decimal": decimal, "inside": inside, **dates}
