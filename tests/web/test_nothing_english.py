@@ -15,7 +15,7 @@ from statuspage.models import Incident, Maintenance, MaintenanceComponent, Page
 from statuspage.rules.times import typed_instant
 from statuspage.rules.vocabulary import AccountRole, ComponentState, MaintenanceStage, MessageKind
 from statuspage.settings import Settings
-from statuspage.site import page, publisher, snapshot
+from statuspage.site import notices, page, publisher, snapshot
 from tests import builders
 from tests.pagechecks import check_page
 
@@ -158,6 +158,8 @@ def test_no_word_of_ours_is_english_where_another_language_is_spoken(
     monkeypatch.setattr(page, "ENTRIES_OF_MONTH_ON_HISTORY", 1)
     publisher.publish_all(settings, now)
     folder = settings.site_dir
+    before = pages(folder)
+    notices.post(settings.data_dir, folder, settings.public_url, "Νέα για όλους", now)
     for language in ("de", "fr"):
         same = {
             (path, text)
@@ -166,10 +168,17 @@ def test_no_word_of_ours_is_english_where_another_language_is_spoken(
             if not NUMBERS.fullmatch(text)
         }
         assert same == set(), language
+        assert 'class="notice"' in read(folder, f"/{language}/")
+    notices.withdraw(settings.data_dir, folder, settings.public_url)
+    assert pages(folder) == before
 
 
 def read(folder: Path, path: str) -> str:
     return (folder / snapshot.file_name(path)).read_text(encoding="utf-8")
+
+
+def pages(folder: Path) -> dict[str, str]:
+    return {str(file): file.read_text(encoding="utf-8") for file in folder.rglob("*.html")}
 
 
 def published(folder: Path) -> Iterator[str]:
