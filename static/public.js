@@ -1,16 +1,22 @@
 // Readers see UTC; beside it their own time, and an honest line once a promise has passed.
 "use strict";
+// What it says is in the page's language: it stands beside the script and beside the moment when the page was made.
+const said = document.currentScript.dataset;
+const { lang } = document.documentElement;
 const hour = new Intl.DateTimeFormat([], { hour: "numeric", minute: "2-digit" });
-const withDay = new Intl.DateTimeFormat([], { weekday: "short", hour: "numeric", minute: "2-digit" });
-const full = new Intl.DateTimeFormat([], { dateStyle: "full", timeStyle: "short" });
+// A day has a name, in the page's language; the hour is as the reader is used to.
+const language = [...navigator.languages.filter((each) => each.startsWith(lang)), lang];
+const { hourCycle } = hour.resolvedOptions();
+const withDay = new Intl.DateTimeFormat(language, { weekday: "short", hour: "numeric", minute: "2-digit", hourCycle });
+const full = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "short", hourCycle });
 for (const time of document.querySelectorAll("time[datetime]")) {
   const at = new Date(time.dateTime);
-  time.title = `${full.format(at)} (your time)`;
+  time.title = `${full.format(at)} (${said.yours})`;
   // A table has no room for it.
   if (at.getTimezoneOffset() === 0 || time.closest("table")) continue;
   const local = document.createElement("span");
   local.className = "local";
-  local.textContent = `(${(at.getDate() === at.getUTCDate() ? hour : withDay).format(at)} your time)`;
+  local.textContent = `(${(at.getDate() === at.getUTCDate() ? hour : withDay).format(at)} ${said.yours})`;
   time.after(" ", local);
 }
 
@@ -19,7 +25,7 @@ function look() {
     if (new Date(promise.dataset.due) >= Date.now() || promise.querySelector(".late")) continue;
     const line = document.createElement("span");
     line.className = "late";
-    line.textContent = " This update is late. We are sorry.";
+    line.textContent = ` ${said.late}`;
     (promise.querySelector("dd") ?? promise).append(line);
   }
 }
@@ -39,11 +45,14 @@ addEventListener("keydown", (event) => {
 // anew every minute; the others change when something happens, so current.json tells whether anybody is still at it.
 // Its Date header is what the age is counted from: a reader's clock may be wrong.
 const STALE_AFTER = 120000;
-const made = Date.parse(document.querySelector('meta[name="generated-at"]')?.content);
-const isFront = location.pathname === "/";
+const about = document.querySelector('meta[name="generated-at"]');
+const words = about?.dataset;
+const made = Date.parse(about?.content);
+const isFront = Boolean(document.getElementById("page-state"));
 let note = null;
 
-function tell(text) {
+function tell(text, at) {
+  text = text.replace("{}", inUtc(at));
   if (!note) {
     note = document.createElement("p");
     note.className = "stale";
@@ -51,12 +60,12 @@ function tell(text) {
     document.querySelector("main").prepend(note);
     for (const state of document.querySelectorAll("main .state-operational")) {
       state.classList.replace("state-operational", "state-unknown");
-      state.textContent = state.closest("#page-state") ? "Not known just now" : "Unknown";
+      state.textContent = state.closest("#page-state") ? words.pageUnknown : words.unknown;
     }
     const banner = document.querySelector(".banner-operational");
     banner?.classList.replace("banner-operational", "banner-unknown");
     banner?.querySelector(".whose")?.remove();
-    if (isFront) document.title = document.title.replace(/: [^:]*$/, ": not known just now");
+    if (isFront) document.title = document.title.replace(/: [^:]*$/, `: ${words.pageUnknown.toLowerCase()}`);
   }
   if (note.textContent !== text) note.textContent = text;
 }
@@ -72,7 +81,7 @@ function renew() {
   const isTyping = ways?.open || fields.some((field) => field.value !== field.defaultValue || field === document.activeElement);
   // Never more than once a minute, should a cache go on giving out the old page.
   if (!isTyping && performance.now() > 60000) location.reload();
-  else tell(`This page is as of ${inUtc(made)}. There is a newer one: please reload it.`);
+  else tell(words.newer, made);
 }
 
 async function check() {
@@ -85,10 +94,10 @@ async function check() {
     const published = Date.parse((await answer.json()).generated_at);
     const sent = Date.parse(answer.headers.get("Date")) || Date.now();
     const silence = sent + Number(answer.headers.get("Age") || 0) * 1000 - published;
-    if (!(silence < STALE_AFTER)) tell(`This page has not been updated since ${inUtc(published)}. It may be out of date.`);
+    if (!(silence < STALE_AFTER)) tell(words.silent, published);
     else if (note || (isFront && published - made > 30000)) renew();
   } catch {
-    tell(`This page is as of ${inUtc(made)} and can’t be renewed just now. It may be out of date.`);
+    tell(words.cutOff, made);
   }
 }
 check();

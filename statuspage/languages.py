@@ -55,22 +55,27 @@ def _english_date(form: str) -> Callable[[date], str]:
 _ENGLISH: Filters = {
     "instant": instant_in_words,
     "span": span_in_words,
-    "long_day": _english_date("%A, %-d %B"),
+    "long_day": _english_date("%a, %-d %B"),
     "short_day": _english_date("%-d %b"),
     "month": _english_date("%B %Y"),
     "window": window_in_words,
+    "decimal": str,
+    "inside": str.lower,
 }
 
 
 # How other languages write an instant, a day of this year, the same in short, and a month (Unicode TR 35).
 _FORMS: Mapping[str, tuple[str, str, str, str]] = {
-    "de": ("d. MMM y, HH:mm", "EEEE, d. MMMM", "d. MMM", "MMMM y"),
-    "fr": ("d MMM y, HH:mm", "EEEE d MMMM", "d MMM", "MMMM y"),
+    "de": ("d. MMM y, HH:mm", "EEE, d. MMMM", "d. MMM", "MMMM y"),
+    "fr": ("d MMM y, HH:mm", "EEE d MMMM", "d MMM", "MMMM y"),
 }
 _UNITS = {"d": "day", "h": "hour", "min": "minute", "s": "second"}
 
 
 def _of(language: str) -> Filters:
+    # Nouns keep their capitals in German.
+    inside = str if language == "de" else str.lower
+
     # Names of days and months in every language of the world: only who speaks another than English needs them.
     from babel.dates import format_date, format_datetime
     from babel.units import format_unit
@@ -96,8 +101,12 @@ def _of(language: str) -> Filters:
     def window(begins: datetime, ends: datetime, zone: ZoneInfo) -> str:
         return f"{local(begins, zone)} – {local(ends, zone)}, {span(ends - begins)}"
 
+    def decimal(number: str) -> str:
+        return number.replace(".", ",")
+
     def dated(form: str) -> Callable[[date], str]:
         return lambda day: str(format_date(day, form, locale=language))
 
     named = zip(("long_day", "short_day", "month"), forms[1:], strict=True)
-    return {"instant": instant, "span": span, "window": window, **{name: dated(form) for name, form in named}}
+    dates = {name: dated(form) for name, form in named}
+    return {"instant": instant, "span": span, "window": window, "decimal": decimal, "inside": inside, **dates}

@@ -57,7 +57,8 @@ def environment(language: str = ENGLISH, prefix: str = "") -> Environment:
     # Of the extension, which has no types.
     made.install_gettext_translations(catalog(language), newstyle=True)  # type: ignore[attr-defined]
     made.filters.update({**FILTERS, **filters(language)})
-    made.globals.update(language=language, prefix=prefix)
+    subscribe_url = f"/subscribe?language={language}" if prefix else "/subscribe"
+    made.globals.update(language=language, prefix=prefix, subscribe_url=subscribe_url)
     return made
 
 

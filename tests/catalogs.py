@@ -31,6 +31,7 @@ from statuspage.rules.vocabulary import (
     SubscriptionKind,
     SubscriptionMethod,
 )
+from statuspage.site import cards, headline, notices
 from statuspage.web import subscribe
 
 TRANSLATED = [language for language in LANGUAGES if language != ENGLISH]
@@ -75,7 +76,8 @@ def program_texts() -> set[str]:
     """What is translated by its words: labels, and sentences about what was typed."""
     labels = {LABELS[member] for kind in SHOWN for member in kind if member in LABELS} - NAMES
     sentences = {text for part in SPEAKING for text in _sentences(part)}
-    return labels | set(PAGE_STATE_WORDS.values()) | sentences | OTHERS
+    shown = {*PAGE_STATE_WORDS.values(), *headline.WORDS, *notices.WORDS, *cards.PICTURES.values()}
+    return labels | shown | sentences | OTHERS
 
 
 def _sentences(part: ModuleType | object) -> Iterator[str]:

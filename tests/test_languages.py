@@ -69,9 +69,9 @@ def test_every_language_is_called_what_it_calls_itself() -> None:
 @pytest.mark.parametrize(
     ("language", "instant", "span", "long_day", "short_day", "month"),
     [
-        ("en", "1 Nov 2026, 14:30 UTC", "2 h 10 min", "Sunday, 1 November", "1 Nov", "November 2026"),
-        ("de", "1. Nov. 2026, 14:30 UTC", "2 Std. 10 Min.", "Sonntag, 1. November", "1. Nov.", "November 2026"),
-        ("fr", "1 nov. 2026, 14:30 UTC", "2 h 10 min", "dimanche 1 novembre", "1 nov.", "novembre 2026"),
+        ("en", "1 Nov 2026, 14:30 UTC", "2 h 10 min", "Sun, 1 November", "1 Nov", "November 2026"),
+        ("de", "1. Nov. 2026, 14:30 UTC", "2 Std. 10 Min.", "So., 1. November", "1. Nov.", "November 2026"),
+        ("fr", "1 nov. 2026, 14:30 UTC", "2 h 10 min", "dim. 1 novembre", "1 nov.", "novembre 2026"),
     ],
 )
 def test_dates_and_spans_are_written_as_the_language_does(

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from statuspage.actions.ledger import audit
 from statuspage.db import db, one_by_one, transaction
 from statuspage.delivery.announcements import announce_to_address
-from statuspage.models import Account, Incident, TemplateVersion
+from statuspage.models import Account, Page, TemplateVersion
 from statuspage.rules.languages import ENGLISH, LANGUAGES, check_language
 from statuspage.rules.messages import check_template
 from statuspage.rules.vocabulary import Conflict, MessageKind, NotFound
@@ -47,9 +47,8 @@ def versions_of(kind: MessageKind, language: str) -> list[TemplateVersion]:
 
 
 def usual_language(session: Session) -> str:
-    """Return the language the newest incident is told in; English before the first."""
-    newest = select(Incident.language).order_by(Incident.created_at.desc(), Incident.id).limit(1)
-    return session.scalar(newest) or ENGLISH
+    """Return the language an incident is told in unless somebody says otherwise: the page's own."""
+    return session.scalar(select(Page.language)) or ENGLISH
 
 
 def edit_template(kind: MessageKind, language: str, text: str | None, seen: int, by: str, now: datetime) -> None:

@@ -14,6 +14,21 @@ DOING = {
     Stage.IDENTIFIED: "We know the cause and are working on a fix.",
     Stage.MONITORING: "A fix is in place. We are watching whether it holds.",
 }
+UNDER_MAINTENANCE = "Under maintenance"
+NOTHING_LISTED = "No components listed yet"
+# Without the full stop: a link may follow.
+WHOSE_AFFECTED = "If one of these does not work for you, it is us, not you"
+WHOSE_OPEN = "If you notice what is described below, it is us, not you"
+WHOSE_PLANNED = "If what is under maintenance does not work for you, it is us, and planned"
+WHOSE_UNKNOWN = (
+    "No incident is open. If something does not work for you, it may be on your side, or we may not know yet"
+)
+# Everything the top of the page may say besides the states: templates translate it.
+WORDS = (
+    *DOING.values(),
+    *(UNDER_MAINTENANCE, NOTHING_LISTED),
+    *(WHOSE_AFFECTED, WHOSE_OPEN, WHOSE_PLANNED, WHOSE_UNKNOWN),
+)
 
 
 @dataclass(frozen=True)
@@ -64,17 +79,17 @@ def of(front: Front, now: datetime) -> Headline:
 def _mark(front: Front, is_maintained: bool) -> tuple[str, str]:
     if front.state is ComponentState.OPERATIONAL:
         if is_maintained:
-            return "maintenance", "Under maintenance"
+            return "maintenance", UNDER_MAINTENANCE
         if not front.groups:
-            return "unknown", "No components listed yet"
+            return "unknown", NOTHING_LISTED
     return front.state.value, PAGE_STATE_WORDS[front.state]
 
 
 def _whose(front: Front, is_maintained: bool) -> str:
     if front.affected:
-        return "If one of these does not work for you, it is us, not you"
+        return WHOSE_AFFECTED
     if front.open_incidents:
-        return "If you notice what is described below, it is us, not you"
+        return WHOSE_OPEN
     if is_maintained:
-        return "If what is under maintenance does not work for you, it is us, and planned"
-    return "No incident is open. If something does not work for you, it may be on your side, or we may not know yet"
+        return WHOSE_PLANNED
+    return WHOSE_UNKNOWN

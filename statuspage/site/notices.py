@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from statuspage import prose
+from statuspage.languages import filters, translated
 from statuspage.rendering import json_text, machine_instant
+from statuspage.rules.languages import ENGLISH, LANGUAGES
 from statuspage.rules.times import instant_in_words, require_utc
 from statuspage.rules.vocabulary import RuleBroken
 from statuspage.site import snapshot
@@ -24,10 +26,17 @@ FILE = "notice.json"
 LIMIT = 5_000
 # A publisher that waits for a database that hangs must not hold up an emergency.
 PATIENCE_SECONDS = 5.0
-TITLE = "Notice: "
+# Said in the language of each page.
+NOTICE = "Notice"
+POSTED = (
+    "Posted %(instant)s. Our usual way of updating this page may be out of order, so what is below may be out of date."
+)
+APART = "Apart from the notice of %(instant)s:"
+WORDS = (NOTICE, POSTED, APART)
 
 _NOTICE = re.compile(r"<!--notice-->.*?<!--/notice-->", re.DOTALL)
 _BEFORE = re.compile(r"<!--before-->.*?<!--/before-->", re.DOTALL)
+_LANGUAGE = re.compile(r'<html lang="(\w+)"')
 _LINK = re.compile(r'href="(/[^"#?]*)"')
 
 
@@ -98,25 +107,30 @@ def onto(path: str, body: bytes, notice: Notice | None, public_url: str) -> byte
 
 
 def _onto_page(page: str, notice: Notice | None, _public_url: str) -> str:
-    block = "<!--notice-->" + (_block(notice) if notice else "") + "<!--/notice-->"
+    found = _LANGUAGE.search(page)
+    language = found[1] if found and found[1] in LANGUAGES else ENGLISH
+    title = f"<title>{translated(NOTICE, language)}: "
+    block = "<!--notice-->" + (_block(notice, language) if notice else "") + "<!--/notice-->"
     if _NOTICE.search(page):
         page = _NOTICE.sub(lambda _: block, page, count=1)
     else:
         # Written by a version that did not know of notices.
         page = page.replace('<main id="main">', '<main id="main">' + block, 1)
-    page = _BEFORE.sub("", page).replace(f"<title>{TITLE}", "<title>", 1)
+    page = _BEFORE.sub("", page).replace(title, "<title>", 1)
     if notice is None:
         return page
-    before = f'<!--before--><span class="before">Apart from the notice of {_words(notice)}:</span> <!--/before-->'
-    page = page.replace("<title>", f"<title>{TITLE}", 1)
+    apart = translated(APART, language) % {"instant": filters(language)["instant"](notice.instant)}
+    before = f'<!--before--><span class="before">{apart}</span> <!--/before-->'
+    page = page.replace("<title>", title, 1)
     return page.replace('id="page-state">', f'id="page-state">{before}', 1)
 
 
-def _block(notice: Notice) -> str:
+def _block(notice: Notice, language: str) -> str:
+    words = filters(language)["instant"](notice.instant)
+    posted = translated(POSTED, language) % {"instant": f'<time datetime="{notice.posted_at}">{words}</time>'}
     return (
-        '<section class="notice" aria-labelledby="notice-title"><h2 id="notice-title">Notice</h2>'
-        f'<p class="notice-facts">Posted <time datetime="{notice.posted_at}">{_words(notice)}</time>. '
-        "Our usual way of updating this page may be out of order, so what is below may be out of date.</p>"
+        f'<section class="notice" aria-labelledby="notice-title"><h2 id="notice-title">{translated(NOTICE, language)}</h2>'
+        f'<p class="notice-facts">{posted}</p>'
         f'<div class="prose">{prose.to_html(notice.text)}</div></section>'
     )
 
@@ -213,10 +227,15 @@ def _check(site_dir: Path) -> None:
 
 
 def _paths_for(site_dir: Path) -> Iterator[str]:
-    """The front page, what it links to, what is shown for addresses that lead nowhere, and what programs read."""
-    front = (site_dir / snapshot.file_name("/")).read_text(encoding="utf-8")
-    linked = {path for path in _LINK.findall(front) if Path(snapshot.file_name(path)).suffix == ".html"}
-    yield from ("/", *sorted(linked - {"/"}), "/404", *_ONTO)
+    """Each language's front page, what it links to, what is shown for wrong addresses, and what programs read."""
+    fronts = ("/", *(f"/{language}/" for language in LANGUAGES))
+    pages = set()
+    for front in fronts:
+        file = site_dir / snapshot.file_name(front)
+        if file.is_file():
+            linked = {path for path in _LINK.findall(file.read_text(encoding="utf-8")) if path not in fronts}
+            pages |= {front, f"{front}404", *(path for path in linked if snapshot.file_name(path).endswith(".html"))}
+    yield from ("/", *sorted(pages - {"/"}), *_ONTO)
 
 
 def _pages(site_dir: Path) -> Iterator[str]:

@@ -20,7 +20,7 @@ from statuspage.models import (
     MaintenanceComponent,
 )
 from statuspage.rules import uptime
-from statuspage.rules.times import next_month, span_in_words
+from statuspage.rules.times import next_month
 from statuspage.rules.uptime import Condition, Day, LocalDay, Span, StateChange, UptimeRule
 from statuspage.rules.vocabulary import MaintenanceStage
 from statuspage.site.page import PUBLISHED, Frame
@@ -59,9 +59,6 @@ class ShownDay:
     date: date
     spans: tuple[tuple[str, timedelta], ...]
     """How long it was what, of ``outage``, ``degraded`` and ``maintenance``: how it was in short."""
-    outage: str
-    """How long, in words; empty for not at all."""
-    degraded: str
     worst: Condition
     incidents: tuple[tuple[str, str], ...]
     """Path and title of what went on."""
@@ -97,8 +94,8 @@ class ComponentPast:
     uptime: ComponentUptime
     days: tuple[ShownDay, ...]
     """Every one of the last days of which something is known, newest first."""
-    months: tuple[tuple[date, str, str], ...]
-    """First day, uptime and downtime in words of each month, newest first."""
+    months: tuple[tuple[date, str, timedelta], ...]
+    """First day, uptime in words and downtime of each month, newest first."""
 
 
 # Plain columns, whichever.
@@ -360,7 +357,6 @@ def _run(condition: Condition, first: int, last: int) -> str:
 
 
 def _shown_day(day: Day, local: LocalDay, incidents: Iterable[Row[*Columns]], now: datetime) -> ShownDay:
-    _, degraded, outage = (span_in_words(span) if span else "" for span in day[3:])
     spans = tuple(
         (name, span) for name, span in zip(("maintenance", "degraded", "outage"), day[3:], strict=True) if span
     )
@@ -369,14 +365,14 @@ def _shown_day(day: Day, local: LocalDay, incidents: Iterable[Row[*Columns]], no
         for row in incidents
         if row.started_at < local.end and (row.resolved_at or now) >= local.begin
     )
-    return ShownDay(day.date, spans[::-1], outage, degraded, day.worst, went_on)
+    return ShownDay(day.date, spans[::-1], day.worst, went_on)
 
 
-def _months(days: Sequence[Day], rule: UptimeRule) -> Iterable[tuple[date, str, str]]:
+def _months(days: Sequence[Day], rule: UptimeRule) -> Iterable[tuple[date, str, timedelta]]:
     months: dict[date, list[Day]] = {}
     for day in days:
         months.setdefault(day.date.replace(day=1), []).append(day)
     for month, found in reversed(months.items()):
         if any(day.worst is not Condition.NO_DATA for day in found):
             outage = sum((day.outage for day in found), timedelta(0))
-            yield month, uptime.percent_in_words(uptime.uptime(found, rule)), span_in_words(outage) if outage else ""
+            yield month, uptime.percent_in_words(uptime.uptime(found, rule)), outage

@@ -31,10 +31,8 @@ def render(template: str, **values: object) -> str:
     wanted = g.get("wanted_language") or request.values.get("language", "")
     language = spoken(wanted, frame.brand.language, frame.brand.languages)
     speak(language)
-    own = language == frame.brand.language
-    ways = {"subscribe_url": "/subscribe" if own else f"/subscribe?language={language}"}
     made = environment(str(get_locale()), prefix(language, frame.brand.language))
-    return made.get_template(f"public/{template}.html").render(layout | ways | values)
+    return made.get_template(f"public/{template}.html").render(layout | values)
 
 
 def alternates(path: str) -> tuple[tuple[str, str, str], ...]:

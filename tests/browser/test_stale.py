@@ -7,6 +7,8 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 
+from statuspage.actions import branding
+from statuspage.rules.vocabulary import AccountRole
 from statuspage.settings import Settings
 from statuspage.site import publisher
 from tests import builders, staticserver
@@ -82,6 +84,25 @@ def test_a_page_left_open_is_renewed_by_itself(static: Static, reader: Page, app
     publisher.refresh(settings, static.now)
     reader.clock.run_for(150_000)
     expect(reader.get_by_role("link", name="Search")).to_be_visible()
+    assert reader.locator(".stale").count() == 0
+
+
+@only_sqlite
+def test_in_german_it_is_said_in_german_and_renewed_as_well(static: Static, reader: Page, settings: Settings) -> None:
+    branding.edit_languages("en", ("de",), builders.account(MADE, AccountRole.ADMIN), MADE)
+    publisher.publish_all(settings, MADE)
+    reader.goto("/de/")
+    static.now = MADE + timedelta(minutes=3)
+    reader.clock.run_for(180_000)
+    expect(reader.get_by_role("alert")).to_have_text(
+        "Diese Seite wurde seit 14:30 UTC nicht aktualisiert. Sie ist vielleicht veraltet."
+    )
+    expect(reader.get_by_role("heading", level=1)).to_have_text("Derzeit nicht bekannt")
+    expect(reader.locator(".components .state")).to_have_text("Unbekannt")
+    assert reader.title() == "Status von Larkspur: derzeit nicht bekannt"
+    publisher.refresh(settings, static.now)
+    reader.clock.run_for(60_000)
+    expect(reader.get_by_role("heading", level=1)).to_have_text("Alle Systeme in Betrieb")
     assert reader.locator(".stale").count() == 0
 
 

@@ -11,6 +11,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from statuspage import clock
+from statuspage.actions import branding
 from statuspage.db import db
 from statuspage.delivery import composition, notes
 from statuspage.delivery.chat_messages import slack_message
@@ -20,6 +21,7 @@ from statuspage.settings import Settings
 from statuspage.site import publisher
 from tests import builders
 from tests.pagechecks import check_page, text_of
+from tests.pictures import png
 from tests.typed import typed
 from tests.web.conftest import Visitor
 
@@ -35,6 +37,14 @@ def frozen(monkeypatch: pytest.MonkeyPatch, started: datetime) -> datetime:
     moment = started.replace(microsecond=0)
     monkeypatch.setattr(clock, "now", lambda: moment)
     return moment
+
+
+@pytest.fixture(autouse=True)
+def branded(page_id: str, started: datetime) -> str:
+    """The page has looks of its own; return who gave it them."""
+    by = builders.account(started, AccountRole.ADMIN)
+    branding.edit_look("#b3261e", png(240, 60), False, by, started)
+    return by
 
 
 @pytest.fixture
@@ -96,10 +106,13 @@ def told(kind: str) -> Announcement:
     return next(iter(db.session.scalars(query)))
 
 
-@pytest.mark.parametrize("kind", MessageKind)
+@pytest.mark.parametrize(
+    ("kind", "own"), [*((kind, "en") for kind in MessageKind), (MessageKind.UPDATE, "de"), (MessageKind.RESOLVE, "fr")]
+)
 def test_what_is_shown_is_what_is_published_and_sent(
-    kind: MessageKind, comms: Visitor, component: str, frozen: datetime, settings: Settings
+    kind: MessageKind, own: str, comms: Visitor, component: str, frozen: datetime, settings: Settings, branded: str
 ) -> None:
+    branding.edit_languages(own, (), branded, frozen)
     incident_id = incident_for(kind, component, frozen)
     form, fields = f"/console/incidents/{incident_id}/{kind.value}", fields_of(kind, component, frozen)
     shown = comms.post(f"{form}/preview", fields, on=form).text
@@ -120,6 +133,8 @@ def test_what_is_shown_is_what_is_published_and_sent(
     text = html.unescape(between(shown, 'aria-label="Text of the mail">', "</pre>"))
     assert without_links(text).strip() == without_links(message.text).strip()
     assert without_links(mail) == without_links(message.html)
+    assert "/assets/logo." in mail
+    assert f'<html lang="{own}">' in mail
     assert f"<dd>{message.subject}</dd>" in shown
     assert f"<dd>{html.escape(settings.mail_from)}</dd>" in shown
     blocks = slack_message(notes.note_to_subscribers(announcement, settings))["blocks"]
@@ -250,10 +265,11 @@ def test_a_post_incident_e_mail_is_shown_with_who_signs_it(comms: Visitor, compo
     assert "[Larkspur status] Sign-in fails: what happened" in text_of(check_page(shown))
 
 
-@pytest.mark.parametrize("stage", ["scheduled", "in_progress"])
+@pytest.mark.parametrize(("stage", "own"), [("scheduled", "en"), ("in_progress", "en"), ("in_progress", "fr")])
 def test_an_update_of_maintenance_is_shown_as_it_is_published_and_sent(
-    stage: str, comms: Visitor, component: str, frozen: datetime, settings: Settings
+    stage: str, own: str, comms: Visitor, component: str, frozen: datetime, settings: Settings, branded: str
 ) -> None:
+    branding.edit_languages(own, (), branded, frozen)
     window_id = builders.window(frozen, (component,))
     path, fields = f"/console/maintenance/{window_id}", {"stage": stage, "body": BODY, "tell": "yes"} | AS_IT_IS
     hidden = comms.hidden(path)

@@ -9,6 +9,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from statuspage import clock
+from statuspage.actions import branding
 from statuspage.actions.templates import shipped_template, template_for
 from statuspage.db import db
 from statuspage.models import Account, Announcement, Delivery, TemplateVersion, Update
@@ -67,12 +68,16 @@ def test_an_incident_is_told_in_its_own_language(admin: Visitor, started: dateti
     assert re.search(r"spätestens am \d+\. \S+ 20\d\d, \d\d:\d\d UTC", body)
 
 
-def test_the_next_incident_is_told_in_the_language_of_the_last(started: datetime) -> None:
-    acknowledged(started, language="fr")
+def test_an_incident_is_told_in_the_pages_own_language_unless_somebody_says_otherwise(
+    admin: Visitor, started: datetime
+) -> None:
+    branding.edit_languages("fr", ("en", "de"), builders.account(started), started)
+    chosen = admin.get("/console/incidents/new").text
+    assert '<option value="fr" selected>' in chosen
     component_id = builders.component(started, "Search")
     builders.acknowledged(builders.account(started), {component_id: ComponentState.DEGRADED}, clock.now())
-    bodies = db.session.scalars(select(Update.body)).all()
-    assert all(body.startswith("Nous étudions un problème") for body in bodies)
+    told = db.session.scalars(select(Update.body)).one()
+    assert told.startswith("Nous étudions un problème")
 
 
 @pytest.mark.parametrize(

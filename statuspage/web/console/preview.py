@@ -27,7 +27,10 @@ from statuspage.delivery.composition import (
     render_maintenance_update,
 )
 from statuspage.delivery.notes import note_of_maintenance, note_of_update
+from statuspage.delivery.voice import Voice, voice_of
+from statuspage.languages import translated
 from statuspage.models import Component, Incident, IncidentComponent, Maintenance, Page, Update
+from statuspage.rendering import environment
 from statuspage.rules import documents, messages
 from statuspage.rules.messages import Draft
 from statuspage.rules.progress import ways_in_words
@@ -71,7 +74,8 @@ class Mail:
 class Preview:
     """The same message in each place; None where it does not go."""
 
-    update: PublicUpdate | None
+    update: Markup
+    """Its part of the page."""
     page_frame: str
     """The address that shows the whole page."""
     item: Item | None
@@ -87,6 +91,11 @@ class Sketch:
 
     entry: Entry
     mail: IncidentMail
+    voice: Voice
+
+    def drawn(self) -> tuple[str, str, str]:
+        """Return subject, text and HTML of its mail to those who chose no other language than the page's own."""
+        return render_incident_update(self.mail, self.voice)
 
 
 def sketch(
@@ -99,9 +108,9 @@ def sketch(
     # Cleaned by prose.
     html = Markup(prose.to_html(body))  # noqa: S704
     components = _components(incident, kind, values)
-    entry = _entry(incident, draft, html, components, now)
+    entry, voice = _entry(incident, draft, html, components, now), _voice(settings)
     mail = IncidentMail(
-        page_name=db.session.execute(select(Page.name)).scalar_one(),
+        page_name=voice.page_name,
         title=incident.title,
         label=LABELS[draft.stage],
         posted_at=now,
@@ -113,7 +122,7 @@ def sketch(
         manage_url=OWN_LINK,
         unsubscribe_url=OWN_LINK,
     )
-    return Sketch(entry, mail)
+    return Sketch(entry, mail, voice)
 
 
 def of_message(
@@ -126,12 +135,12 @@ def of_message(
 ) -> Preview:
     """Return how each place would show the message; ``reach`` is how many it tells by which method."""
     made = sketch(incident, kind, values, settings, now)
-    subject, text, html = render_incident_update(made.mail)
+    subject, text, html = made.drawn()
     # The frames draw the same again, from the same fields.
     query = urlencode({name: text for name, text in values.items() if _is_of_message(kind, name)})
     frames = f"/console/incidents/{incident.id}/{kind.value}/preview"
     return Preview(
-        update=made.entry.updates[0],
+        update=_drawn(made.entry.updates[0], made.voice),
         page_frame=f"{frames}/page?{query}",
         item=_item(made.entry, settings),
         mail=Mail(settings.mail_from, subject, text, html, f"{frames}/mail?{query}"),
@@ -145,7 +154,7 @@ def of_correction(update: Update, body: str, settings: Settings, now: datetime) 
     entry = corrected(update, body, now)
     shown = next(each for each in entry.updates if each.edited_at == now)
     frame = f"/console/incidents/{update.incident_id}/updates/{update.id}/correct/preview?{urlencode({'body': body})}"
-    return Preview(shown, frame, _item(entry, settings), None, (), ())
+    return Preview(_drawn(shown, _voice(settings)), frame, _item(entry, settings), None, (), ())
 
 
 def corrected(update: Update, body: str, now: datetime) -> Entry:
@@ -166,10 +175,12 @@ def of_document(
     body = documents.render(
         kind, fields, documents.About(incident.title, incident.started_at, incident.resolved_at, *signed)
     )
-    what_happened = kind is DocumentKind.POST_INCIDENT_EMAIL
+    voice, headline = _voice(settings), incident.title
+    if kind is DocumentKind.POST_INCIDENT_EMAIL:
+        headline = translated("%(title)s: what happened", voice.language) % {"title": incident.title}
     mail = DocumentMail(
-        page_name=db.session.execute(select(Page.name)).scalar_one(),
-        headline=f"{incident.title}: what happened" if what_happened else incident.title,
+        page_name=voice.page_name,
+        headline=headline,
         body=body,
         # Cleaned by prose.
         body_html=Markup(prose.to_html(body)),  # noqa: S704
@@ -177,7 +188,7 @@ def of_document(
         manage_url="",
         unsubscribe_url="",
     )
-    subject, text, html = render_document(mail)
+    subject, text, html = render_document(mail, voice)
     query = urlencode({field.name: fields.get(field.name, "") for field in documents.FIELDS[kind]})
     frame = f"/console/incidents/{incident.id}/{kind.value.replace('_', '-')}/preview?{query}"
     return Mail(settings.mail_from, subject, text, html, frame)
@@ -189,8 +200,15 @@ class WindowSketch:
 
     entry: Entry
     values: Mapping[str, Any]
-    """What mail and chat rooms tell of it."""
+    """What chat rooms are told of it."""
+    mailed: Mapping[str, Any]
+    """The same in the language of the mail."""
     html: Markup
+    voice: Voice
+
+    def drawn(self) -> tuple[str, str, str]:
+        """Return subject, text and HTML of its mail to those who chose no other language than the page's own."""
+        return render_maintenance_update(self.mailed, self.html, OWN_LINK, OWN_LINK, self.voice)
 
 
 def sketch_window(
@@ -214,8 +232,11 @@ def sketch_window(
         changed_at=now,
         updates=(update, *present.updates),
     )
-    page_name = db.session.execute(select(Page.name)).scalar_one()
-    return WindowSketch(entry, maintenance_values(window, label, body, page_name, settings), html)
+    voice = _voice(settings)
+    values = maintenance_values(window, label, body, voice.page_name, settings)
+    own_label = translated(label, voice.language)
+    mailed = maintenance_values(window, own_label, body, voice.page_name, settings, voice.language)
+    return WindowSketch(entry, values, mailed, html, voice)
 
 
 def of_window(
@@ -228,11 +249,11 @@ def of_window(
 ) -> Preview:
     """Return how each place would show a message about a window."""
     made = sketch_window(window, stage, body, settings, now)
-    subject, text, html = render_maintenance_update(made.values, made.html, OWN_LINK, OWN_LINK)
+    subject, text, html = made.drawn()
     query = urlencode({"stage": stage.value, "body": body})
     frames = f"/console/maintenance/{window.id}/preview"
     return Preview(
-        update=made.entry.updates[0],
+        update=_drawn(made.entry.updates[0], made.voice),
         page_frame=f"{frames}/page?{query}",
         item=_item(made.entry, settings),
         mail=Mail(settings.mail_from, subject, text, html, f"{frames}/mail?{query}"),
@@ -244,6 +265,16 @@ def of_window(
 def page_html(entry: Entry, settings: Settings, now: datetime) -> bytes:
     """Return an entry's whole page as it would be published."""
     return publisher.draw_entry(settings, entry, now)
+
+
+def _voice(settings: Settings) -> Voice:
+    """Return how mails speak to those who chose no language."""
+    return voice_of(db.session.execute(select(Page)).scalar_one(), settings.public_url, "")
+
+
+def _drawn(update: PublicUpdate, voice: Voice) -> Markup:
+    """Return a message as the page shows it, in the page's own language."""
+    return Markup(environment(voice.language).get_template("components/update.html").module.update(update))  # type: ignore[attr-defined]  # noqa: S704
 
 
 def _is_of_message(kind: MessageKind, name: str) -> bool:

@@ -8,7 +8,6 @@ from flask_login import current_user
 
 from statuspage import clock
 from statuspage.db import db
-from statuspage.delivery.composition import render_incident_update
 from statuspage.models import Update
 from statuspage.rules.documents import FIELDS
 from statuspage.rules.vocabulary import AccountRole, DocumentKind, MessageKind, NotFound
@@ -26,8 +25,8 @@ PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
 )
-# The mail's own styles show, nothing else of it acts.
-MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
+# The mail's own styles and the page's logo show, nothing of it acts.
+MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; frame-ancestors 'self'; sandbox"
 
 
 @blueprint.get("/<incident_id>/<any(acknowledge, update, resolve):kind>/preview/<any(page, mail):part>")
@@ -38,7 +37,7 @@ def frame(incident_id: str, kind: str, part: str) -> ResponseReturnValue:
     made = preview.sketch(get_incident(incident_id), MessageKind(kind), request.args, _settings(), now)
     if part == "page":
         return framed(preview.page_html(made.entry, _settings(), now), PAGE_POLICY)
-    return framed(render_incident_update(made.mail)[2], MAIL_POLICY)
+    return framed(made.drawn()[2], MAIL_POLICY)
 
 
 @blueprint.post("/<incident_id>/updates/<update_id>/correct/preview")

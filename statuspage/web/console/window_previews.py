@@ -7,7 +7,6 @@ from flask.typing import ResponseReturnValue
 
 from statuspage import clock
 from statuspage.db import db
-from statuspage.delivery.composition import render_maintenance_update
 from statuspage.models import Maintenance
 from statuspage.rules.vocabulary import AccountRole, MaintenanceStage, NotFound
 from statuspage.settings import Settings
@@ -40,8 +39,7 @@ def frame(maintenance_id: str, part: str) -> ResponseReturnValue:
     made = preview.sketch_window(window, _stage(window, request.args), body, _settings(), now)
     if part == "page":
         return framed(preview.page_html(made.entry, _settings(), now), PAGE_POLICY)
-    own = preview.OWN_LINK
-    return framed(render_maintenance_update(made.values, made.html, own, own)[2], MAIL_POLICY)
+    return framed(made.drawn()[2], MAIL_POLICY)
 
 
 def _stage(window: Maintenance, values: Mapping[str, str]) -> MaintenanceStage:
