@@ -139,7 +139,7 @@ def test_one_incident_from_declaration_to_resolution(
     # The preview follows the typing; the message is on the page when the answer comes.
     comms.get_by_label("What customers may notice").fill("Signing in takes over a minute.")
     comms.locator("#preview", has_text="Signing in takes over a minute.").wait_for()
-    assert "Next update by" in comms.locator("#preview pre").inner_text()
+    assert "Next update by" in comms.locator("#preview .preview-panel").first.inner_text()
     comms.get_by_role("button", name="Post the first message").click()
     comms.wait_for_url("**?posted=acknowledge")
     page = requests.get(service.url, timeout=30).text
