@@ -20,6 +20,7 @@ from tests import mailservers, servers
 from tests.browser import installation
 from tests.browser.installation import ADMIN, ADMIN_PASSWORD, Installation
 from tests.mailservers import MailServer
+from tests.nursery import Nursery
 from tests.pagechecks import check_page
 
 pytestmark = pytest.mark.browser
@@ -37,10 +38,12 @@ def mail(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MailServer]
 
 
 @pytest.fixture
-def service(mail: MailServer, tmp_path: Path) -> Iterator[Installation]:
+def service(mail: MailServer, tmp_path: Path, nursery: Nursery) -> Iterator[Installation]:
     by_http = {"SENDGRID_API_KEY": "SG.test", "SENDGRID_URL": mail.url}
     settings = by_http if mail.url.startswith("http") else {"SMTP_URL": mail.url}
-    with installation.running(tmp_path, FIXTURE, MAIL_FROM="Status <status@example.com>", **settings) as running:
+    with installation.running(
+        nursery, tmp_path, FIXTURE, MAIL_FROM="Status <status@example.com>", **settings
+    ) as running:
         yield running
 
 
@@ -195,11 +198,11 @@ def test_one_incident_from_declaration_to_resolution(
     assert "Set-Cookie" not in answer.headers
 
 
-def test_the_pictures_of_the_documentation(chromium: Browser, tmp_path: Path) -> None:
+def test_the_pictures_of_the_documentation(chromium: Browser, tmp_path: Path, nursery: Nursery) -> None:
     """Walk the example page; keep the pictures where STATUSPAGE_SCREENSHOTS says, else in a temporary folder."""
     folder = Path(os.environ.get("STATUSPAGE_SCREENSHOTS", tmp_path / "pictures"))
     folder.mkdir(parents=True, exist_ok=True)
-    with installation.running(tmp_path) as service:
+    with installation.running(nursery, tmp_path) as service:
         for name, width, scheme in (("desktop", 1280, "light"), ("phone", 390, "dark")):
             context = chromium.new_context(
                 base_url=service.url, viewport={"width": width, "height": 844}, color_scheme=scheme

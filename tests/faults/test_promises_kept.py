@@ -16,6 +16,7 @@ from tests import mailservers, servers
 from tests.browser import installation
 from tests.browser.installation import ADMIN, Installation
 from tests.mailservers import MailServer
+from tests.nursery import Nursery
 
 PEOPLE = {role: f"{role.replace('_', '-')}@example.com" for role in ("commander", "comms_lead", "backup")}
 READER = "customer@example.com"
@@ -64,8 +65,8 @@ def smtp(tmp_path: Path) -> Iterator[MailServer]:
 
 
 @pytest.fixture
-def service(tmp_path: Path, smtp: MailServer) -> Iterator[Installation]:
-    with installation.running(tmp_path, SMTP_URL=smtp.url, MAIL_FROM="status@example.com") as running:
+def service(tmp_path: Path, smtp: MailServer, nursery: Nursery) -> Iterator[Installation]:
+    with installation.running(nursery, tmp_path, SMTP_URL=smtp.url, MAIL_FROM="status@example.com") as running:
         for address in PEOPLE.values():
             running.run("user", "add", address, "--role", "comms")
         (tmp_path / "customers.csv").write_text(f"email,components\n{READER},\n")
