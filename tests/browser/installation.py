@@ -13,6 +13,7 @@ from pathlib import Path
 import requests
 
 from tests import servers
+from tests.nursery import Nursery
 
 ADMIN, ADMIN_PASSWORD = "admin@example.com", "correct horse battery"
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,24 +25,17 @@ class Installation:
 
     url: str
     environ: dict[str, str]
+    nursery: Nursery
 
     def run(self, *arguments: str) -> str:
         """Run a command of the installation; return what it printed."""
-        return command(self.environ, *arguments)
-
-
-def command(environ: dict[str, str], *arguments: str) -> str:
-    """Run ``statuspage …``; return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "statuspage", *arguments],
-        cwd=ROOT, env=environ, check=False, capture_output=True, text=True, timeout=servers.PATIENCE,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+        done = self.nursery.run(arguments, self.environ)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
 
 @contextlib.contextmanager
-def running(folder: Path, source: Path | None = None, **settings: str) -> Iterator[Installation]:
+def running(nursery: Nursery, folder: Path, source: Path | None = None, **settings: str) -> Iterator[Installation]:
     """Run ``statuspage serve`` on a fresh database, with a page imported from ``source`` if there is one."""
     port = servers.free_port()
     url = f"http://127.0.0.1:{port}"
@@ -54,16 +48,17 @@ def running(folder: Path, source: Path | None = None, **settings: str) -> Iterat
         "ADMIN_PASSWORD": ADMIN_PASSWORD,
         **settings,
     }
-    command(environ, "init", *(["--empty"] if source else []))
+    service = Installation(url, environ, nursery)
+    service.run("init", *(["--empty"] if source else []))
     if source:
-        command(environ, "import", "statuspage", str(source))
+        service.run("import", "statuspage", str(source))
     with (folder / "serve.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "statuspage", "serve"], cwd=ROOT, env=environ, stdout=log, stderr=log
         )
         try:
             _wait_until_ready(url, process, folder / "serve.log")
-            yield Installation(url, environ)
+            yield service
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)

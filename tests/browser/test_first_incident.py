@@ -16,10 +16,17 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page
 
-from tests import mailservers, servers
+from statuspage import clock
+from statuspage.actions import examples
+from statuspage.delivery.providers import transport_for
+from statuspage.rules.vocabulary import AccountRole
+from statuspage.worker import Worker
+from tests import builders, mailservers
 from tests.browser import installation
+from tests.browser.conftest import Live
 from tests.browser.installation import ADMIN, ADMIN_PASSWORD, Installation
 from tests.mailservers import MailServer
+from tests.nursery import Nursery
 from tests.pagechecks import check_page
 
 pytestmark = pytest.mark.browser
@@ -37,10 +44,12 @@ def mail(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MailServer]
 
 
 @pytest.fixture
-def service(mail: MailServer, tmp_path: Path) -> Iterator[Installation]:
+def service(mail: MailServer, tmp_path: Path, nursery: Nursery) -> Iterator[Installation]:
     by_http = {"SENDGRID_API_KEY": "SG.test", "SENDGRID_URL": mail.url}
     settings = by_http if mail.url.startswith("http") else {"SMTP_URL": mail.url}
-    with installation.running(tmp_path, FIXTURE, MAIL_FROM="Status <status@example.com>", **settings) as running:
+    with installation.running(
+        nursery, tmp_path, FIXTURE, MAIL_FROM="Status <status@example.com>", **settings
+    ) as running:
         yield running
 
 
@@ -89,13 +98,6 @@ def link_in(mail: MailServer, to: str, path: str) -> str:
     return found[1]
 
 
-def wait_until(check: Callable[[], bool], what: str, seconds: float = servers.PATIENCE) -> None:
-    end = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
-
-
 def test_one_incident_from_declaration_to_resolution(
     service: Installation, mail: MailServer, visit: Callable[..., Page]
 ) -> None:
@@ -139,7 +141,7 @@ def test_one_incident_from_declaration_to_resolution(
     # The preview follows the typing; the message is on the page when the answer comes.
     comms.get_by_label("What customers may notice").fill("Signing in takes over a minute.")
     comms.locator("#preview", has_text="Signing in takes over a minute.").wait_for()
-    assert "Next update by" in comms.locator("#preview pre").inner_text()
+    assert "Next update by" in comms.locator("#preview .preview-panel").first.inner_text()
     comms.get_by_role("button", name="Post the first message").click()
     comms.wait_for_url("**?posted=acknowledge")
     page = requests.get(service.url, timeout=30).text
@@ -195,33 +197,34 @@ def test_one_incident_from_declaration_to_resolution(
     assert "Set-Cookie" not in answer.headers
 
 
-def test_the_pictures_of_the_documentation(chromium: Browser, tmp_path: Path) -> None:
+def test_the_pictures_of_the_documentation(live: Live, open_page: Callable[..., Page], tmp_path: Path) -> None:
     """Walk the example page; keep the pictures where STATUSPAGE_SCREENSHOTS says, else in a temporary folder."""
     folder = Path(os.environ.get("STATUSPAGE_SCREENSHOTS", tmp_path / "pictures"))
     folder.mkdir(parents=True, exist_ok=True)
-    with installation.running(tmp_path) as service:
-        for name, width, scheme in (("desktop", 1280, "light"), ("phone", 390, "dark")):
-            context = chromium.new_context(
-                base_url=service.url, viewport={"width": width, "height": 844}, color_scheme=scheme
-            )
-            page = context.new_page()
-            sign_in(page, ADMIN, ADMIN_PASSWORD)
-            if name == "desktop":
-                _open_incident(page)
-            page.goto("/console/")
-            page.locator("main").get_by_role("link", name="Paying by card fails").first.click()
-            _take(page, folder / f"console-{name}.png")
-            page.goto("/console/reports/")
-            _take(page, folder / f"report-{name}.png")
-            page.goto("/")
-            assert page.locator("h1").inner_text() == "Some systems are down"
-            _take(page, folder / f"page-{name}.png")
-            page.goto("/console/mail/")
-            wait_until(lambda page=page: _mail_is_listed(page), "no mail came")
-            page.locator("main").get_by_role("link", name="Paying by card fails").first.click()
-            page.goto(f"{page.url}/html")
-            _take(page, folder / f"mail-{name}.png")
-            context.close()
+    now = clock.now()
+    by = builders.account(now, AccountRole.ADMIN, ADMIN)
+    examples.create_example("Larkspur", "Etc/UTC", by, now)
+    builders.subscribed(now, READER)
+    worker = Worker(live.settings, transport_for(live.settings))
+    for name, width, scheme in (("desktop", 1280, "light"), ("phone", 390, "dark")):
+        live.publish()
+        page = open_page(ADMIN, viewport={"width": width, "height": 844}, color_scheme=scheme)
+        if name == "desktop":
+            _open_incident(page)
+        while worker.tick(clock.now()):
+            pass
+        page.goto("/console/")
+        page.locator("main").get_by_role("link", name="Paying by card fails").first.click()
+        _take(page, folder / f"console-{name}.png")
+        page.goto("/console/reports/")
+        _take(page, folder / f"report-{name}.png")
+        page.goto("/")
+        assert page.locator("h1").inner_text() == "Some systems are down"
+        _take(page, folder / f"page-{name}.png")
+        page.goto("/console/mail/")
+        page.locator("main").get_by_role("link", name="Paying by card fails").first.click()
+        page.goto(f"{page.url}/html")
+        _take(page, folder / f"mail-{name}.png")
     assert len(list(folder.glob("*.png"))) >= 6
 
 
@@ -231,29 +234,8 @@ def _take(page: Page, file: Path) -> None:
     page.screenshot(path=file)
 
 
-def _mail_is_listed(page: Page) -> bool:
-    page.reload()
-    return page.get_by_role("link", name="Paying by card fails").count() > 0
-
-
 def _open_incident(page: Page) -> None:
-    """Subscribe somebody, and tell of trouble with the checkout."""
-    page.goto("/subscribe")
-    page.get_by_label("Your e-mail address").fill(READER)
-    # Who is faster than a second is taken for a program.
-    page.wait_for_timeout(1_200)
-    page.get_by_role("button", name="Get updates").click()
-    page.get_by_role("heading", name="Please check your inbox").wait_for()
-    page.goto("/console/mail/")
-    listed = page.get_by_role("link", name="Please confirm your subscription")
-    wait_until(lambda: bool(page.reload()) and listed.count() > 0, "no confirmation mail came")
-    listed.first.click()
-    text = page.locator("pre").inner_text()
-    found = re.search(r"http://\S*(/subscriptions/\S+)", text)
-    assert found is not None
-    page.goto(found[1])
-    page.get_by_role("button", name="Yes, send me updates").click()
-    page.get_by_role("heading", name="You are subscribed").wait_for()
+    """Tell of trouble with the checkout."""
     page.goto("/console/incidents/new")
     page.get_by_label("Title").fill("Paying by card fails")
     page.get_by_role("radio", name="SEV1").check()

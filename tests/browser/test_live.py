@@ -21,4 +21,4 @@ def test_a_published_page_is_read_and_a_person_signs_in(live: Live, open_page: C
     page = open_page("grace@example.com", viewport={"width": 390, "height": 844})
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     page.goto("/")
-    expect(page.get_by_text("Checkout")).to_be_visible()
+    expect(page.get_by_role("link", name="Checkout")).to_be_visible()

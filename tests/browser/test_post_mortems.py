@@ -36,7 +36,7 @@ def test_one_writes_another_reviews_and_readers_get_the_public_version(
     author.get_by_role("button", name="Begin it with summary and impact").click()
     expect(author.get_by_label("Public version")).to_have_value("**What happened.** Sign-in failed.\n\n"
         "**What you may have noticed.** Nobody could sign in.")  # fmt: skip
-    expect(author.locator("#marks-root_cause")).to_contain_text("Human error")
+    expect(author.locator("#marks-field-root_cause")).to_contain_text("Human error")
     author.get_by_label("Root cause").fill("The store had no limit.")
     author.get_by_role("button", name="Save and ask for a review").click()
     expect(author.locator("fieldset.review")).to_contain_text("a second person has to review it")

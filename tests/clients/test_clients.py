@@ -18,6 +18,7 @@ import requests
 from tests.browser import installation
 from tests.browser.installation import ROOT, Installation
 from tests.conftest import unavailable
+from tests.nursery import Nursery
 
 PYTHON = ROOT / ".venv-clients" / "bin" / "python"
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -26,8 +27,8 @@ OPEN, SOLVED = "Checkout is slow", "Payments were declined"
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with installation.running(tmp_path_factory.mktemp("service"), EXPORT) as running:
+def service(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterator[Installation]:
+    with installation.running(nursery, tmp_path_factory.mktemp("service"), EXPORT) as running:
         yield running
 
 

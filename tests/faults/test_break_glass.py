@@ -16,6 +16,7 @@ from statuspage.settings import Settings
 from statuspage.site import publisher
 from tests import builders, objectstores
 from tests.browser import installation
+from tests.nursery import Nursery
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -114,9 +115,9 @@ def test_without_a_published_page_it_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "var").exists()
 
 
-def test_a_running_service_whose_database_is_moved_away_shows_it(tmp_path: Path) -> None:
+def test_a_running_service_whose_database_is_moved_away_shows_it(tmp_path: Path, nursery: Nursery) -> None:
     copy = tmp_path / "copy"
-    with installation.running(tmp_path, PUBLISH_TO=f"file://{copy}") as service:
+    with installation.running(nursery, tmp_path, PUBLISH_TO=f"file://{copy}") as service:
         wait_for((copy / "current.json").exists, "the worker copies what is published")
         assert requests.get(f"{service.url}/readyz", timeout=30).json()["mirror"] == "ok"
         folder = Path(service.environ["DATA_DIR"])

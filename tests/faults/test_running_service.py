@@ -13,12 +13,13 @@ from statuspage import clock
 from statuspage.rules.vocabulary import MessageKind
 from tests.browser import installation
 from tests.browser.installation import ADMIN, ADMIN_PASSWORD, Installation
+from tests.nursery import Nursery
 from tests.typed import typed
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with installation.running(tmp_path_factory.mktemp("service")) as running:
+def service(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterator[Installation]:
+    with installation.running(nursery, tmp_path_factory.mktemp("service")) as running:
         yield running
 
 
