@@ -1,14 +1,14 @@
 """Every page in every state: heard by axe-core, read as a source, on any screen, by day and by night."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 
 from statuspage import clock
-from statuspage.actions import aftermath
+from statuspage.actions import people
 from statuspage.links import Purpose
 from statuspage.models import Incident, Update
 from statuspage.rules.vocabulary import AccountRole, ComponentState, DocumentKind, MessageKind, Severity
@@ -36,8 +36,15 @@ def whole(live: Live) -> Everything:
     return everything.made(live.settings)
 
 
-def problems_of(page: Page, paths: list[str]) -> str:
-    return "\n".join(problem for path in paths for problem in look(page, path))
+def refuse(problems: Iterable[str]) -> None:
+    """Fail with every problem, not with the first."""
+    said = "\n".join(problems)
+    if said:
+        pytest.fail(said, pytrace=False)
+
+
+def problems_of(page: Page, paths: list[str]) -> list[str]:
+    return [problem for path in paths for problem in look(page, path)]
 
 
 def test_an_installation_on_its_first_day(live: Live, open_page: Open) -> None:
@@ -49,22 +56,24 @@ def test_an_installation_on_its_first_day(live: Live, open_page: Open) -> None:
     admin = ["", "page/", "components/", "people/", "replies/", "channels/", "integrations/", "tokens/", "imports/",
         "subscribers/", "suppressions/", "audit/", "words/"]  # fmt: skip
     paths = ["/", "/history", *(f"/console/{each}" for each in console), *(f"/admin/{each}" for each in admin)]
-    assert problems_of(page, paths) == ""
+    refuse(problems_of(page, paths))
 
 
 def test_every_page_about_incidents(whole: Everything, live: Live, open_page: Open) -> None:
     paths = everything.incident_pages(whole)
     live.publish()
     page = open_page(ADMIN)
-    assert problems_of(page, paths) == ""
+    refuse(problems_of(page, paths))
 
 
 def test_every_other_page_of_the_console(whole: Everything, live: Live, open_page: Open) -> None:
     paths = everything.other_pages(whole)
     live.publish()
     page = open_page(ADMIN)
-    assert problems_of(page, paths) == ""
-    assert "\n".join(problem for path in everything.mail_frames(whole) for problem in look_at_frame(page, path)) == ""
+    problems = problems_of(page, paths)
+    for path in everything.mail_frames(whole):
+        problems += look_at_frame(page, path)
+    refuse(problems)
 
 
 def test_every_form_that_says_what_is_wrong(whole: Everything, live: Live, open_page: Open) -> None:
@@ -93,7 +102,7 @@ def test_every_form_that_says_what_is_wrong(whole: Everything, live: Live, open_
     page.context.clear_cookies()
     page.goto("/login")
     problems += look_after(page, "/login", lambda: send_empty(page), 422)
-    assert "\n".join(problems) == ""
+    refuse(problems)
 
 
 def send_empty(page: Page) -> None:
@@ -107,7 +116,7 @@ def send_empty(page: Page) -> None:
             if (each.tagName === "TEXTAREA" || /text|email|password|date|number|url/.test(each.type)) each.value = "";
           }
           form.noValidate = true;
-          form.requestSubmit();
+          form.requestSubmit(form.querySelector("button.button-primary, button"));
         }"""
     )
 
@@ -120,10 +129,12 @@ def test_every_page_that_readers_see(
 
     def front(said: str) -> None:
         live.publish()
-        problems.extend(look(page, "/"))
+        page.goto("/")
+        # Pages may be kept for some seconds.
+        problems.extend(look_after(page, said, page.reload))
         expect(page.get_by_role("heading", level=1)).to_have_text(said)
 
-    front("All systems are working")
+    front("All systems operational")
     slow = whole.open("Search is slow", "Search", ComponentState.DEGRADED)
     front("Some systems are degraded")
     builders.window(whole.now, (whole.component("Sign-in"),), whole.by)
@@ -139,20 +150,39 @@ def test_every_page_that_readers_see(
     problems += [problem for path in paths for problem in look(page, path)]
     problems += look(page, "/nothing/here", 404) + look(page, "/incidents/nosuchthing0", 404)
     problems += reader_comes_and_goes(whole, page, late)
-    assert "\n".join(problems) == ""
+    refuse(problems)
 
 
 def reader_comes_and_goes(whole: Everything, page: Page, incident_id: str) -> list[str]:
-    """Sign up, confirm, change, follow an incident, leave, have everything erased; and come by links that are too old."""
+    """Sign up, confirm, follow an incident, choose, leave, have everything erased; and come by links that don't work."""
     problems = []
 
-    def press(name: str, what: str) -> None:
-        problems.extend(look_after(page, what, page.get_by_role("button", name=name).click))
+    def press(name: str, heading: str) -> None:
+        problems.extend(look_after(page, heading, page.get_by_role("button", name=name, exact=True).click))
+        expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+
+    def visit(path: str, status: int = 200) -> None:
+        problems.extend(look(page, path, status))
 
     page.goto("/subscribe")
     page.get_by_label("Your e-mail address").fill("new@example.com")
-    press("Get updates", "subscribed")
-    reader = builders.asked(whole.now, "reader@example.com")
-    confirm = f"/subscriptions/{whole.token(Purpose.CONFIRM, reader)}"
-    problems.extend(look(page, confirm))
+    press("Get updates", "Please check your inbox")
+    reader, leaver = (builders.asked(whole.now, f"{name}@example.com") for name in ("reader", "leaver"))
+    settings = f"/subscriptions/manage/{whole.token(Purpose.MANAGE, reader)}"
+    visit(f"/subscriptions/{whole.token(Purpose.CONFIRM, reader)}")
+    press("Yes, send me updates", "You are subscribed")
+    visit(f"/subscriptions/{whole.token(Purpose.CONFIRM, f'{reader}:{incident_id}')}")
+    press("Yes, follow it", "You are subscribed")
+    visit(settings)
+    press("Save", "Your subscription")
+    visit(f"{settings}/erase")
+    press("Erase everything", "Your data is erased")
+    builders.confirm(leaver, whole.now)
+    visit(f"/unsubscribe/{whole.token(Purpose.UNSUBSCRIBE, leaver)}")
+    press("Unsubscribe", "You are unsubscribed")
+    for path in ("/subscriptions/manage/nonsense", "/unsubscribe/nonsense", "/invitation/nonsense", "/nudges/nonsense"):
+        visit(path, 400)
+    invited = people.invite("new@example.com", "Alan", AccountRole.COMMS, whole.by, whole.now)
+    visit(f"/invitation/{whole.token(Purpose.INVITATION, invited)}")
+    visit("/login")
     return problems
