@@ -43,7 +43,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-class _Quiet(WSGIRequestHandler):
+class Quiet(WSGIRequestHandler):
     """Answers as a real server does, and keeps no log."""
 
     protocol_version = "HTTP/1.1"
@@ -81,7 +81,7 @@ def live(app: Flask, settings: Settings, port: int) -> Iterator[Live]:
     The test makes what it needs with builders, then publishes; ``worker.tick`` does what a worker would.
     """
     site = PublicSite(app, settings.site_dir, settings.public_url, look_every=0)
-    server = make_server("127.0.0.1", port, site, threaded=True, request_handler=_Quiet)
+    server = make_server("127.0.0.1", port, site, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield Live(settings.public_url, settings)

@@ -33,6 +33,14 @@ _TOO_WIDE = """
 """
 
 
+# Uncompressed, with styles, scripts and frames, wherever they come from: what is sent is less.
+_WEIGHT = """
+() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+  .reduce((sum, each) => sum + each.decodedBodySize, 0)
+"""
+CONSOLE_LIMIT = 100_000
+
+
 def look(page: Page, path: str, status: int = 200) -> list[str]:
     """Open a page; return what is wrong with it."""
     answer = page.goto(path)
@@ -52,7 +60,9 @@ def look_after(page: Page, what: str, act: Callable[[], Any], status: int = 200)
 
 def look_here(page: Page, what: str, source: str) -> list[str]:
     """Return what is wrong with the page that is open; ``source`` is what the server sent."""
-    return [f"{what}: {problem}" for problem in (*_source(source), *_shown(page, {}))]
+    weight = page.evaluate(_WEIGHT)
+    heavy = [f"{weight} bytes"] if weight > CONSOLE_LIMIT else []
+    return [f"{what}: {problem}" for problem in (*_source(source), *heavy, *_shown(page, {}))]
 
 
 def _source(source: str) -> list[str]:
