@@ -64,11 +64,11 @@ class Everything:
     def declared(self, title: str, name: str, ago: int, **about: Any) -> str:
         """Declare an incident so many minutes ago; nobody is told."""
         states = {self.component(name): about.pop("state", ComponentState.OUTAGE)}
-        return builders.declared(self.by, states, self._ago(ago), title=title, **about)
+        return builders.declared(self.by, states, self.ago(ago), title=title, **about)
 
     def post(self, kind: MessageKind, incident_id: str, name: str, state: ComponentState, ago: int) -> str:
         """Post a message so many minutes ago."""
-        return builders.post(kind, incident_id, {self.component(name): state}, self.by, self._ago(ago))
+        return builders.post(kind, incident_id, {self.component(name): state}, self.by, self.ago(ago))
 
     def open(self, title: str, name: str, state: ComponentState, ago: int = 10) -> str:
         """Return the id of an open incident whose first message was posted so many minutes ago."""
@@ -84,7 +84,7 @@ class Everything:
 
     def running_window(self) -> str:
         """Return the id of a maintenance window that has begun."""
-        window_id = builders.window(self._ago(30), (self.component("Product feed"),), self.by, scheduled_for=self.now)
+        window_id = builders.window(self.ago(30), (self.component("Product feed"),), self.by, scheduled_for=self.now)
         maintenances.start(window_id, maintenances.Message("We have begun."), builders.seen(window_id),
             builders.nonce(), self.by, self.now)  # fmt: skip
         return window_id
@@ -99,7 +99,8 @@ class Everything:
         """Return what stands in the links of mails."""
         return make_token(self.settings, purpose, subject)
 
-    def _ago(self, minutes: int) -> datetime:
+    def ago(self, minutes: int) -> datetime:
+        """Return the moment so many minutes ago."""
         return self.now - timedelta(minutes=minutes)
 
 
