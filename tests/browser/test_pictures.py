@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from statuspage.actions import drafts
+from statuspage.actions import aftermath, corrections, drafts
 from statuspage.models import Incident
-from statuspage.rules.vocabulary import ComponentState, IncidentRole, MessageKind
+from statuspage.rules.vocabulary import ComponentState, DocumentKind, IncidentRole, MessageKind
 from tests import builders
 from tests.browser import everything
 from tests.browser.conftest import Live
@@ -20,6 +20,8 @@ from tests.browser.everything import ADMIN, Everything, first
 
 pytestmark = pytest.mark.browser
 
+# Somebody for whom it is not the time that the page is written in.
+READER = {"locale": "en-GB", "timezone_id": "Europe/Berlin"}
 FIRST = {"affected": "Paying by card", "symptoms": "Card payments may be declined. Paying by bank transfer works."}
 NEXT = {
     "affected": "Paying by card still fails for most customers.",
@@ -38,6 +40,9 @@ def happen(whole: Everything) -> str:
     }
     for kind, ago, words in ((MessageKind.ACKNOWLEDGE, 30, FIRST), (MessageKind.UPDATE, 12, NEXT)):
         builders.post(kind, made, states, whole.by, whole.ago(ago), **words)
+    for ago in (29, 15, 2):
+        corrections.post_internal_update(made, "Half of the payments go to the second partner.", builders.nonce(),
+            whole.by, whole.ago(ago))  # fmt: skip
     for name in ("ines", "omar", "wei", "lena", "tomas", "aisha"):
         builders.subscribed(whole.now, f"{name}@example.com")
     drafts.be_present(made, whole.colleague, whole.now)
@@ -45,17 +50,30 @@ def happen(whole: Everything) -> str:
     return made
 
 
+def write_down(whole: Everything) -> str:
+    """Begin the post-mortem of an incident that is over; return the incident's id."""
+    made = whole.resolved("Order e-mails came late", "E-mail notifications")
+    texts = {
+        "summary": "For 45 minutes order confirmations came up to half an hour late. None was lost.",
+        "root_cause": "The queue of mails had one reader, and a large newsletter was ahead of everything else.",
+        "impact": "About 3,200 confirmations were late.",
+    }
+    aftermath.save_document(made, DocumentKind.POST_MORTEM, texts, 0, whole.by, whole.now)
+    return made
+
+
 def test_the_pictures_of_the_documentation(live: Live, open_page: Callable[..., Page], tmp_path: Path) -> None:
     folder = Path(os.environ.get("STATUSPAGE_SCREENSHOTS", tmp_path))
     whole = everything.made(live.settings)
     room = f"/console/incidents/{happen(whole)}"
+    look_back = f"/console/incidents/{write_down(whole)}/post-mortem"
     closed = first(Incident.id, Incident.post_mortem_published_at.is_not(None))
     live.publish()
-    desk = open_page(ADMIN, viewport={"width": 1280, "height": 844}, color_scheme="light")
-    phone = open_page(ADMIN, viewport={"width": 390, "height": 844}, color_scheme="dark")
+    desk = open_page(ADMIN, viewport={"width": 1280, "height": 844}, color_scheme="light", **READER)
+    phone = open_page(ADMIN, viewport={"width": 390, "height": 844}, color_scheme="dark", **READER)
 
     def take(page: Page, name: str, path: str, part: Locator | None = None) -> None:
-        if page.url.removeprefix(live.url) != path:
+        if page.url != f"{live.url}{path}":
             page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
         # Where something is chosen, from there on down.
@@ -71,7 +89,7 @@ def test_the_pictures_of_the_documentation(live: Live, open_page: Callable[..., 
     take(desk, "board-desktop", "/console/")
     take(desk, "room-desktop", room)
     take(phone, "room-phone", room)
-    take(desk, "post-mortem-desktop", f"/console/incidents/{closed}/post-mortem")
+    take(desk, "post-mortem-desktop", look_back, desk.get_by_label("Root cause"))
     take(desk, "administration-desktop", "/admin/")
     take(desk, "report-desktop", f"/console/reports/{whole.ago(24 * 24 * 60):%Y-%m}")
     desk.goto(room)
