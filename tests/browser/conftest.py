@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from statuspage import clock
@@ -43,7 +43,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-class _Quiet(WSGIRequestHandler):
+class Quiet(WSGIRequestHandler):
     """Answers as a real server does, and keeps no log."""
 
     protocol_version = "HTTP/1.1"
@@ -81,7 +81,7 @@ def live(app: Flask, settings: Settings, port: int) -> Iterator[Live]:
     The test makes what it needs with builders, then publishes; ``worker.tick`` does what a worker would.
     """
     site = PublicSite(app, settings.site_dir, settings.public_url, look_every=0)
-    server = make_server("127.0.0.1", port, site, threaded=True, request_handler=_Quiet)
+    server = make_server("127.0.0.1", port, site, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield Live(settings.public_url, settings)
@@ -96,17 +96,18 @@ def open_page(chromium: Browser, live: Live) -> Iterator[Callable[..., Page]]:
     complaints: list[str] = []
     contexts = []
 
-    def note(kind: str, text: str) -> None:
-        # A refused form is said with the status 422, which Chromium counts as an error.
-        if kind == "error" and "status of 422" not in text:
-            complaints.append(text)
+    def note(message: ConsoleMessage, page: Page) -> None:
+        # A page that says what was refused has a status to match, which Chromium counts as an error.
+        is_refusal = "status of 4" in message.text and message.location["url"] == page.main_frame.url
+        if message.type == "error" and not is_refusal:
+            complaints.append(f"{page.url}: {message.text}")
 
     def make(email: str = "", **options: object) -> Page:
         context = chromium.new_context(base_url=live.url, **options)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: note(message.type, message.text))
+        page.on("console", lambda message: note(message, page))
         page.on("request", lambda asked: None if asked.url.startswith(live.url) else complaints.append(asked.url))
         if email:
             page.goto("/login")

@@ -1,0 +1,117 @@
+"""Look at a page as everybody does: on a phone and a desk, by day and by night, magnified, by ear, by its source."""
+
+from collections.abc import Callable
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, Route
+
+from tests.pagechecks import check_page, text_of
+
+Rules = dict[str, dict[str, bool]]
+
+DESK, PHONE, MAGNIFIED = 1280, 390, 320  # 320 is 1,280 px at 400 %.
+HEIGHT = 844
+_AXE = Axe()
+# What is unfolded is looked at too, tabs of which only one is open at a time included.
+_UNFOLD = """
+() => {
+  for (const each of document.querySelectorAll("details")) { each.removeAttribute("name"); each.open = true; }
+}
+"""
+# A frame is a document of its own, and looked at as one.
+_ASK = "rules => axe.run(document, { resultTypes: ['violations'], iframes: false, rules })"
+# A mail has no landmarks: the mail program has.
+_OF_NO_MAIL = {rule: {"enabled": False} for rule in ("landmark-one-main", "region")}
+_TOO_WIDE = """
+() => {
+  const over = document.documentElement.scrollWidth - innerWidth;
+  if (over <= 0) return "";
+  const far = [...document.querySelectorAll("body *")].filter((each) => each.getBoundingClientRect().right > innerWidth + 1);
+  return `${over} px: ${far.slice(-3).map((each) => `${each.tagName}.${each.className}`).join(", ")}`;
+}
+"""
+
+
+# Uncompressed, with styles, scripts and frames, wherever they come from: what is sent is less.
+_WEIGHT = """
+() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+  .reduce((sum, each) => sum + each.decodedBodySize, 0)
+"""
+CONSOLE_LIMIT = 100_000
+
+
+def look(page: Page, path: str, status: int = 200) -> list[str]:
+    """Open a page; return what is wrong with it."""
+    answer = page.goto(path)
+    assert answer is not None
+    assert answer.status == status, (path, answer.status)
+    return look_here(page, path, answer.text())
+
+
+def look_after(page: Page, what: str, act: Callable[[], Any], status: int = 200) -> list[str]:
+    """Do what leads to another page, and look at that."""
+    with page.expect_navigation() as navigation:
+        act()
+    answer = navigation.value
+    assert answer.status == status, (what, answer.status)
+    return look_here(page, what, answer.text())
+
+
+def look_here(page: Page, what: str, source: str) -> list[str]:
+    """Return what is wrong with the page that is open; ``source`` is what the server sent."""
+    weight = page.evaluate(_WEIGHT)
+    heavy = [f"{weight} bytes"] if weight > CONSOLE_LIMIT else []
+    return [f"{what}: {problem}" for problem in (*_source(source), *heavy, *_shown(page, {}))]
+
+
+def _source(source: str) -> list[str]:
+    try:
+        root = check_page(source)
+    except (AssertionError, ValueError) as wrong:
+        return [str(wrong) or repr(wrong)]
+    title, heading = text_of(next(root.iter("title"))), text_of(next(root.iter("h1")))
+    return [] if heading in title else [f"the title {title!r} does not say {heading!r}"]
+
+
+def _shown(page: Page, rules: Rules) -> list[str]:
+    page.evaluate(_AXE.axe_script)
+    wrong = []
+    for width, scheme in ((DESK, "light"), (PHONE, "dark"), (MAGNIFIED, "")):
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        if scheme:
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.evaluate(_UNFOLD)
+            wrong += _heard(page, rules, scheme, width)
+        wrong += [f"wider than {width} px: {by}" for by in [page.evaluate(_TOO_WIDE)] if by]
+    return wrong
+
+
+import time, sys
+
+
+def _heard(page: Page, rules: Rules, scheme: str, width: int) -> list[str]:
+    t = time.time()
+    found = page.evaluate(_ASK, rules)
+    print(page.url, round(time.time() - t, 2), file=sys.stderr, flush=True)
+    return [
+        f"{scheme}, {width} px: {violation['id']}: {node['target']}: {node['html'][:160]}: "
+        + "; ".join(check["message"] for check in [*node["any"], *node["all"], *node["none"]])
+        for violation in found["violations"]
+        for node in violation["nodes"][:3]
+    ]
+
+
+def look_at_frame(page: Page, path: str) -> list[str]:
+    """Open what is shown in a frame, such as a mail, whose source is made for mail programs; return what is wrong."""
+
+    def out_of_its_sandbox(route: Route) -> None:
+        answer = route.fetch()
+        headers = {name: value for name, value in answer.headers.items() if name != "content-security-policy"}
+        route.fulfill(response=answer, headers=headers)
+
+    page.route(f"**{path}", out_of_its_sandbox)
+    answer = page.goto(path)
+    assert answer is not None
+    assert answer.ok, path
+    return [f"{path}: {problem}" for problem in _shown(page, _OF_NO_MAIL)]
