@@ -1,6 +1,6 @@
 // Readers see UTC; beside it their own time, and an honest line once a promise has passed.
 "use strict";
-// What it says is in the page's language: it stands beside the script and beside the moment when the page was made.
+// What it says is in the page's language: it stands beside the script.
 const said = document.currentScript.dataset;
 const { lang } = document.documentElement;
 const hour = new Intl.DateTimeFormat([], { hour: "numeric", minute: "2-digit" });
@@ -45,9 +45,7 @@ addEventListener("keydown", (event) => {
 // anew every minute; the others change when something happens, so current.json tells whether anybody is still at it.
 // Its Date header is what the age is counted from: a reader's clock may be wrong.
 const STALE_AFTER = 120000;
-const about = document.querySelector('meta[name="generated-at"]');
-const words = about?.dataset;
-const made = Date.parse(about?.content);
+const made = Date.parse(document.querySelector('meta[name="generated-at"]')?.content);
 const isFront = Boolean(document.getElementById("page-state"));
 let note = null;
 
@@ -60,12 +58,12 @@ function tell(text, at) {
     document.querySelector("main").prepend(note);
     for (const state of document.querySelectorAll("main .state-operational")) {
       state.classList.replace("state-operational", "state-unknown");
-      state.textContent = state.closest("#page-state") ? words.pageUnknown : words.unknown;
+      state.textContent = state.closest("#page-state") ? said.pageUnknown : said.unknown;
     }
     const banner = document.querySelector(".banner-operational");
     banner?.classList.replace("banner-operational", "banner-unknown");
     banner?.querySelector(".whose")?.remove();
-    if (isFront) document.title = document.title.replace(/: [^:]*$/, `: ${words.pageUnknown.toLowerCase()}`);
+    if (isFront) document.title = document.title.replace(/: [^:]*$/, `: ${said.pageUnknown.toLowerCase()}`);
   }
   if (note.textContent !== text) note.textContent = text;
 }
@@ -81,7 +79,7 @@ function renew() {
   const isTyping = ways?.open || fields.some((field) => field.value !== field.defaultValue || field === document.activeElement);
   // Never more than once a minute, should a cache go on giving out the old page.
   if (!isTyping && performance.now() > 60000) location.reload();
-  else tell(words.newer, made);
+  else tell(said.newer, made);
 }
 
 async function check() {
@@ -94,10 +92,10 @@ async function check() {
     const published = Date.parse((await answer.json()).generated_at);
     const sent = Date.parse(answer.headers.get("Date")) || Date.now();
     const silence = sent + Number(answer.headers.get("Age") || 0) * 1000 - published;
-    if (!(silence < STALE_AFTER)) tell(words.silent, published);
+    if (!(silence < STALE_AFTER)) tell(said.silent, published);
     else if (note || (isFront && published - made > 30000)) renew();
   } catch {
-    tell(words.cutOff, made);
+    tell(said.cutOff, made);
   }
 }
 check();
