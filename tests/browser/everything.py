@@ -26,7 +26,6 @@ from statuspage.models import (
 from statuspage.rules.vocabulary import (
     AccountRole,
     ComponentState,
-    DocumentKind,
     MessageKind,
     PromiseState,
     Severity,
@@ -180,7 +179,9 @@ def other_pages(whole: Everything) -> list[str]:
     window = whole.running_window()
     planned = builders.window(whole.now, (whole.component("Search"),), whole.by, rule="FREQ=WEEKLY")
     people.add_token("robot", TokenScope.READ, whole.by, whole.now)
-    upload = import_jobs.upload("subscribers", "people.csv", b"email\nx@example.com\nnobody\n", True, whole.by, whole.now)
+    upload = import_jobs.upload(
+        "subscribers", "people.csv", b"email\nx@example.com\nnobody\n", True, whole.by, whole.now
+    )
     import_jobs.take_in_chunk(upload, None, (), whole.now)
     reader = builders.subscribed(whole.now, "reader@example.com")
     whole.work()

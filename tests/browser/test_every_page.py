@@ -1,17 +1,15 @@
 """Every page in every state: heard by axe-core, read as a source, on any screen, by day and by night."""
 
-import re
 from collections.abc import Callable, Iterable
 
 import pytest
-from flask import Flask
 from playwright.sync_api import Page, expect
 
 from statuspage import clock
 from statuspage.actions import people
 from statuspage.links import Purpose
 from statuspage.models import Incident, Update
-from statuspage.rules.vocabulary import AccountRole, ComponentState, DocumentKind, MessageKind, Severity
+from statuspage.rules.vocabulary import AccountRole, ComponentState
 from statuspage.web import subscribe
 from tests import builders
 from tests.browser import everything
@@ -52,7 +50,16 @@ def test_an_installation_on_its_first_day(live: Live, open_page: Open) -> None:
     builders.account(clock.now(), AccountRole.ADMIN, ADMIN)
     live.publish()
     page = open_page(ADMIN)
-    console = ["", "incidents/new", "maintenance/", "maintenance/new", "clocks/", "drills/", "action-items/", "reports/"]
+    console = [
+        "",
+        "incidents/new",
+        "maintenance/",
+        "maintenance/new",
+        "clocks/",
+        "drills/",
+        "action-items/",
+        "reports/",
+    ]
     admin = ["", "page/", "components/", "people/", "replies/", "channels/", "integrations/", "tokens/", "imports/",
         "subscribers/", "suppressions/", "audit/", "words/"]  # fmt: skip
     paths = ["/", "/history", *(f"/console/{each}" for each in console), *(f"/admin/{each}" for each in admin)]

@@ -1,11 +1,9 @@
 """The product's main job, end to end: on an imported page, one incident from declaration to resolution.
 
 Real processes, a real browser, a real SMTP server and, in a second run, a
-server that answers like SendGrid. With STATUSPAGE_SCREENSHOTS set to a folder
-the same walk on the example page takes the pictures of the documentation.
+server that answers like SendGrid.
 """
 
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -193,79 +191,3 @@ def test_one_incident_from_declaration_to_resolution(
     answer = requests.post(leave, data={"List-Unsubscribe": "One-Click"}, timeout=30, allow_redirects=False)
     assert (answer.status_code, answer.content) == (200, b"")
     assert "Set-Cookie" not in answer.headers
-
-
-def test_the_pictures_of_the_documentation(chromium: Browser, tmp_path: Path) -> None:
-    """Walk the example page; keep the pictures where STATUSPAGE_SCREENSHOTS says, else in a temporary folder."""
-    folder = Path(os.environ.get("STATUSPAGE_SCREENSHOTS", tmp_path / "pictures"))
-    folder.mkdir(parents=True, exist_ok=True)
-    with installation.running(tmp_path) as service:
-        for name, width, scheme in (("desktop", 1280, "light"), ("phone", 390, "dark")):
-            context = chromium.new_context(
-                base_url=service.url, viewport={"width": width, "height": 844}, color_scheme=scheme
-            )
-            page = context.new_page()
-            sign_in(page, ADMIN, ADMIN_PASSWORD)
-            if name == "desktop":
-                _open_incident(page)
-            page.goto("/console/")
-            page.locator("main").get_by_role("link", name="Paying by card fails").first.click()
-            _take(page, folder / f"console-{name}.png")
-            page.goto("/console/reports/")
-            _take(page, folder / f"report-{name}.png")
-            page.goto("/")
-            assert page.locator("h1").inner_text() == "Some systems are down"
-            _take(page, folder / f"page-{name}.png")
-            page.goto("/console/mail/")
-            wait_until(lambda page=page: _mail_is_listed(page), "no mail came")
-            page.locator("main").get_by_role("link", name="Paying by card fails").first.click()
-            page.goto(f"{page.url}/html")
-            _take(page, folder / f"mail-{name}.png")
-            context.close()
-    assert len(list(folder.glob("*.png"))) >= 6
-
-
-def _take(page: Page, file: Path) -> None:
-    page.wait_for_load_state()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{page.url} is wider than the screen"
-    page.screenshot(path=file)
-
-
-def _mail_is_listed(page: Page) -> bool:
-    page.reload()
-    return page.get_by_role("link", name="Paying by card fails").count() > 0
-
-
-def _open_incident(page: Page) -> None:
-    """Subscribe somebody, and tell of trouble with the checkout."""
-    page.goto("/subscribe")
-    page.get_by_label("Your e-mail address").fill(READER)
-    # Who is faster than a second is taken for a program.
-    page.wait_for_timeout(1_200)
-    page.get_by_role("button", name="Get updates").click()
-    page.get_by_role("heading", name="Please check your inbox").wait_for()
-    page.goto("/console/mail/")
-    listed = page.get_by_role("link", name="Please confirm your subscription")
-    wait_until(lambda: bool(page.reload()) and listed.count() > 0, "no confirmation mail came")
-    listed.first.click()
-    text = page.locator("pre").inner_text()
-    found = re.search(r"http://\S*(/subscriptions/\S+)", text)
-    assert found is not None
-    page.goto(found[1])
-    page.get_by_role("button", name="Yes, send me updates").click()
-    page.get_by_role("heading", name="You are subscribed").wait_for()
-    page.goto("/console/incidents/new")
-    page.get_by_label("Title").fill("Paying by card fails")
-    page.get_by_role("radio", name="SEV1").check()
-    page.get_by_label("Checkout", exact=True).select_option("outage")
-    page.get_by_label("Orders and returns", exact=True).select_option("degraded")
-    page.get_by_role("button", name="Declare and write the first message").click()
-    page.get_by_label("What is affected").fill("Paying by card")
-    page.get_by_label("What customers may notice").fill("Card payments may be declined. Paying by bank transfer works.")
-    page.get_by_role("button", name="Post the first message").click()
-    page.wait_for_url("**?posted=acknowledge")
-    page.get_by_label("What is affected now").fill("Paying by card still fails for most customers.")
-    page.get_by_label("What is being done").fill("We have found the cause and are switching to our second partner.")
-    page.get_by_role("radio", name="Identified").check()
-    page.get_by_role("button", name="Post the update").click()
-    page.wait_for_url("**?posted=update")
