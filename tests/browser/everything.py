@@ -26,7 +26,6 @@ from statuspage.models import (
 from statuspage.rules.vocabulary import (
     AccountRole,
     ComponentState,
-    DocumentKind,
     MessageKind,
     PromiseState,
     Severity,
@@ -245,9 +244,11 @@ def _stop_mail(whole: Everything, bounced: str) -> None:
 def mail_frames(whole: Everything) -> list[str]:
     """Return what is shown in frames: mails as they are sent, and as they would be."""
     late = whole.open("Orders are late", "Orders and returns", ComponentState.OUTAGE)
+    window = builders.window(whole.now, (whole.component("Checkout"),), whole.by)
     mail = next(whole.settings.outbox_dir.glob("*.eml")).name
     return [
         f"/console/mail/{mail}/html",
+        *(f"/console/maintenance/{window}/preview/{part}" for part in ("page", "mail")),
         *(f"/console/incidents/{late}/update/preview/{part}" for part in ("page", "mail")),
         f"/console/incidents/{late}/direct-email/preview",
         f"/console/incidents/{late}/updates/{first(Update.id, Update.incident_id == late)}/correct/preview",

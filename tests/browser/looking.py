@@ -87,13 +87,8 @@ def _shown(page: Page, rules: Rules) -> list[str]:
     return wrong
 
 
-import time, sys
-
-
 def _heard(page: Page, rules: Rules, scheme: str, width: int) -> list[str]:
-    t = time.time()
     found = page.evaluate(_ASK, rules)
-    print(page.url, round(time.time() - t, 2), file=sys.stderr, flush=True)
     return [
         f"{scheme}, {width} px: {violation['id']}: {node['target']}: {node['html'][:160]}: "
         + "; ".join(check["message"] for check in [*node["any"], *node["all"], *node["none"]])

@@ -1,6 +1,5 @@
 """Every page in every state: heard by axe-core, read as a source, on any screen, by day and by night."""
 
-import re
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -11,7 +10,7 @@ from statuspage import clock
 from statuspage.actions import people
 from statuspage.links import Purpose
 from statuspage.models import Incident, Update
-from statuspage.rules.vocabulary import AccountRole, ComponentState, DocumentKind, MessageKind, Severity
+from statuspage.rules.vocabulary import AccountRole, ComponentState
 from statuspage.web import subscribe
 from tests import builders
 from tests.browser import everything
@@ -23,12 +22,15 @@ pytestmark = pytest.mark.browser
 
 Open = Callable[..., Page]
 
-# Answers that are no pages: data, and parts of pages.
-NO_PAGES = (
-    "api_", "health.", "static", ".download", ".export", ".show_json", ".fragment", ".lines", "manage.download",
-)  # fmt: skip
-# Sends on to the newest month.
-SENDS_ON = "reports.latest"
+# Data, parts of pages, what is looked at as a reader below, and what leads on to the newest month.
+NO_PAGES = {
+    *("static", "health.healthz", "health.readyz", "clocks.fragment", "delivery.lines", "manage.download"),
+    *("admin_audit.export", "admin_imports.export", "reports.download", "reports.show_json", "reports.latest"),
+}
+READERS = {
+    *("auth.sign_in", "auth.invitation", "subscribe.form", "subscribe.follow_form", "subscribe.show", "subscribe.ask"),
+    *("manage.show", "manage.ask_erase"),
+}
 
 
 @pytest.fixture
@@ -45,6 +47,14 @@ def refuse(problems: Iterable[str]) -> None:
 
 def problems_of(page: Page, paths: list[str]) -> list[str]:
     return [problem for path in paths for problem in look(page, path)]
+
+
+def test_no_page_is_forgotten(app: Flask, whole: Everything) -> None:
+    routes = app.url_map.bind("status.example.com")
+    paths = [*everything.incident_pages(whole), *everything.other_pages(whole), *everything.mail_frames(whole)]
+    looked_at = {routes.match(path.partition("?")[0])[0] for path in paths}
+    pages = {rule.endpoint for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())}
+    assert {name for name in pages if not name.startswith("api_")} - looked_at - NO_PAGES == READERS
 
 
 def test_an_installation_on_its_first_day(live: Live, open_page: Open) -> None:
@@ -125,7 +135,7 @@ def send_empty(page: Page) -> None:
             if (each.tagName === "TEXTAREA" || /text|email|password|date|number|url/.test(each.type)) each.value = "";
           }
           form.noValidate = true;
-          form.requestSubmit(form.querySelector("button.button-primary, button"));
+          form.requestSubmit(["[value=submit]", ".button-primary", "button"].map((each) => form.querySelector(each)).find(Boolean));
         }"""
     )
 

@@ -1,11 +1,9 @@
 """The product's main job, end to end: on an imported page, one incident from declaration to resolution.
 
 Real processes, a real browser, a real SMTP server and, in a second run, a
-server that answers like SendGrid. With STATUSPAGE_SCREENSHOTS set to a folder
-the same walk on the example page takes the pictures of the documentation.
+server that answers like SendGrid.
 """
 
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -16,17 +14,10 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page
 
-from statuspage import clock
-from statuspage.actions import examples
-from statuspage.delivery.providers import transport_for
-from statuspage.rules.vocabulary import AccountRole
-from statuspage.worker import Worker
-from tests import builders, mailservers
+from tests import mailservers, servers
 from tests.browser import installation
-from tests.browser.conftest import Live
 from tests.browser.installation import ADMIN, ADMIN_PASSWORD, Installation
 from tests.mailservers import MailServer
-from tests.nursery import Nursery
 from tests.pagechecks import check_page
 
 pytestmark = pytest.mark.browser
@@ -44,12 +35,10 @@ def mail(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MailServer]
 
 
 @pytest.fixture
-def service(mail: MailServer, tmp_path: Path, nursery: Nursery) -> Iterator[Installation]:
+def service(mail: MailServer, tmp_path: Path) -> Iterator[Installation]:
     by_http = {"SENDGRID_API_KEY": "SG.test", "SENDGRID_URL": mail.url}
     settings = by_http if mail.url.startswith("http") else {"SMTP_URL": mail.url}
-    with installation.running(
-        nursery, tmp_path, FIXTURE, MAIL_FROM="Status <status@example.com>", **settings
-    ) as running:
+    with installation.running(tmp_path, FIXTURE, MAIL_FROM="Status <status@example.com>", **settings) as running:
         yield running
 
 
@@ -98,6 +87,13 @@ def link_in(mail: MailServer, to: str, path: str) -> str:
     return found[1]
 
 
+def wait_until(check: Callable[[], bool], what: str, seconds: float = servers.PATIENCE) -> None:
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, what
+        time.sleep(0.05)
+
+
 def test_one_incident_from_declaration_to_resolution(
     service: Installation, mail: MailServer, visit: Callable[..., Page]
 ) -> None:
@@ -141,7 +137,7 @@ def test_one_incident_from_declaration_to_resolution(
     # The preview follows the typing; the message is on the page when the answer comes.
     comms.get_by_label("What customers may notice").fill("Signing in takes over a minute.")
     comms.locator("#preview", has_text="Signing in takes over a minute.").wait_for()
-    assert "Next update by" in comms.locator("#preview .preview-panel").first.inner_text()
+    assert "Next update by" in comms.locator("#preview pre").inner_text()
     comms.get_by_role("button", name="Post the first message").click()
     comms.wait_for_url("**?posted=acknowledge")
     page = requests.get(service.url, timeout=30).text
@@ -195,59 +191,3 @@ def test_one_incident_from_declaration_to_resolution(
     answer = requests.post(leave, data={"List-Unsubscribe": "One-Click"}, timeout=30, allow_redirects=False)
     assert (answer.status_code, answer.content) == (200, b"")
     assert "Set-Cookie" not in answer.headers
-
-
-def test_the_pictures_of_the_documentation(live: Live, open_page: Callable[..., Page], tmp_path: Path) -> None:
-    """Walk the example page; keep the pictures where STATUSPAGE_SCREENSHOTS says, else in a temporary folder."""
-    folder = Path(os.environ.get("STATUSPAGE_SCREENSHOTS", tmp_path / "pictures"))
-    folder.mkdir(parents=True, exist_ok=True)
-    now = clock.now()
-    by = builders.account(now, AccountRole.ADMIN, ADMIN)
-    examples.create_example("Larkspur", "Etc/UTC", by, now)
-    builders.subscribed(now, READER)
-    worker = Worker(live.settings, transport_for(live.settings))
-    for name, width, scheme in (("desktop", 1280, "light"), ("phone", 390, "dark")):
-        live.publish()
-        page = open_page(ADMIN, viewport={"width": width, "height": 844}, color_scheme=scheme)
-        if name == "desktop":
-            _open_incident(page)
-        while worker.tick(clock.now()):
-            pass
-        page.goto("/console/")
-        page.locator("main").get_by_role("link", name="Paying by card fails").first.click()
-        _take(page, folder / f"console-{name}.png")
-        page.goto("/console/reports/")
-        _take(page, folder / f"report-{name}.png")
-        page.goto("/")
-        assert page.locator("h1").inner_text() == "Some systems are down"
-        _take(page, folder / f"page-{name}.png")
-        page.goto("/console/mail/")
-        page.locator("main").get_by_role("link", name="Paying by card fails").first.click()
-        page.goto(f"{page.url}/html")
-        _take(page, folder / f"mail-{name}.png")
-    assert len(list(folder.glob("*.png"))) >= 6
-
-
-def _take(page: Page, file: Path) -> None:
-    page.wait_for_load_state()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{page.url} is wider than the screen"
-    page.screenshot(path=file)
-
-
-def _open_incident(page: Page) -> None:
-    """Tell of trouble with the checkout."""
-    page.goto("/console/incidents/new")
-    page.get_by_label("Title").fill("Paying by card fails")
-    page.get_by_role("radio", name="SEV1").check()
-    page.get_by_label("Checkout", exact=True).select_option("outage")
-    page.get_by_label("Orders and returns", exact=True).select_option("degraded")
-    page.get_by_role("button", name="Declare and write the first message").click()
-    page.get_by_label("What is affected").fill("Paying by card")
-    page.get_by_label("What customers may notice").fill("Card payments may be declined. Paying by bank transfer works.")
-    page.get_by_role("button", name="Post the first message").click()
-    page.wait_for_url("**?posted=acknowledge")
-    page.get_by_label("What is affected now").fill("Paying by card still fails for most customers.")
-    page.get_by_label("What is being done").fill("We have found the cause and are switching to our second partner.")
-    page.get_by_role("radio", name="Identified").check()
-    page.get_by_role("button", name="Post the update").click()
-    page.wait_for_url("**?posted=update")
