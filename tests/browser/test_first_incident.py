@@ -14,10 +14,11 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page
 
-from tests import mailservers, servers
+from tests import mailservers
 from tests.browser import installation
 from tests.browser.installation import ADMIN, ADMIN_PASSWORD, Installation
 from tests.mailservers import MailServer
+from tests.nursery import Nursery
 from tests.pagechecks import check_page
 
 pytestmark = pytest.mark.browser
@@ -35,10 +36,12 @@ def mail(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MailServer]
 
 
 @pytest.fixture
-def service(mail: MailServer, tmp_path: Path) -> Iterator[Installation]:
+def service(mail: MailServer, tmp_path: Path, nursery: Nursery) -> Iterator[Installation]:
     by_http = {"SENDGRID_API_KEY": "SG.test", "SENDGRID_URL": mail.url}
     settings = by_http if mail.url.startswith("http") else {"SMTP_URL": mail.url}
-    with installation.running(tmp_path, FIXTURE, MAIL_FROM="Status <status@example.com>", **settings) as running:
+    with installation.running(
+        nursery, tmp_path, FIXTURE, MAIL_FROM="Status <status@example.com>", **settings
+    ) as running:
         yield running
 
 
@@ -87,13 +90,6 @@ def link_in(mail: MailServer, to: str, path: str) -> str:
     return found[1]
 
 
-def wait_until(check: Callable[[], bool], what: str, seconds: float = servers.PATIENCE) -> None:
-    end = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
-
-
 def test_one_incident_from_declaration_to_resolution(
     service: Installation, mail: MailServer, visit: Callable[..., Page]
 ) -> None:
@@ -137,7 +133,7 @@ def test_one_incident_from_declaration_to_resolution(
     # The preview follows the typing; the message is on the page when the answer comes.
     comms.get_by_label("What customers may notice").fill("Signing in takes over a minute.")
     comms.locator("#preview", has_text="Signing in takes over a minute.").wait_for()
-    assert "Next update by" in comms.locator("#preview pre").inner_text()
+    assert "Next update by" in comms.locator("#preview .preview-panel").first.inner_text()
     comms.get_by_role("button", name="Post the first message").click()
     comms.wait_for_url("**?posted=acknowledge")
     page = requests.get(service.url, timeout=30).text
