@@ -37,8 +37,6 @@ from statuspage.worker import Worker
 from tests import builders
 
 ADMIN, COLLEAGUE = "ada@example.com", "grace@example.com"
-EMAIL = {"what_happened": "A change overloaded sign-in.", "prevention": "We test such changes first."}
-POST_MORTEM = {"summary": "Sign-in failed.", "root_cause": "The store had no limit.", "impact": "Nobody could sign in."}
 
 
 def first(column: Any, *conditions: Any) -> str:

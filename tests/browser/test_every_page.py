@@ -33,6 +33,12 @@ READERS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take who fills in a form at once for a person, not for a program."""
+    monkeypatch.setattr(subscribe, "FASTEST_PERSON_SECONDS", 0.0)
+
+
 @pytest.fixture
 def whole(live: Live) -> Everything:
     return everything.made(live.settings)
@@ -140,10 +146,7 @@ def send_empty(page: Page) -> None:
     )
 
 
-def test_every_page_that_readers_see(
-    whole: Everything, live: Live, open_page: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(subscribe, "FASTEST_PERSON_SECONDS", 0.0)
+def test_every_page_that_readers_see(whole: Everything, live: Live, open_page: Open) -> None:
     page, problems = open_page(), []
 
     def front(said: str) -> None:

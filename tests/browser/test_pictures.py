@@ -32,6 +32,7 @@ TOLD = {
     15: "The partner confirms an outage. We prepare the switch to the second one.",
     2: "Half of the payments go to the second partner; declines are falling.",
 }
+TOLD_NEXT = "Half of the card payments work again. We are moving the rest."
 TECHNICAL = "The payment API returns HTTP 502 because somebody forgot to rotate a TLS certificate."
 
 
@@ -73,7 +74,7 @@ def test_the_pictures_of_the_documentation(live: Live, open_page: Callable[..., 
     look_back = f"/console/incidents/{write_down(whole)}/post-mortem"
     closed = first(Incident.id, Incident.post_mortem_published_at.is_not(None))
     live.publish()
-    desk = open_page(ADMIN, viewport={"width": 1280, "height": 780}, color_scheme="light", **READER)
+    desk = open_page(ADMIN, viewport={"width": 1280, "height": 720}, color_scheme="light", **READER)
     phone = open_page(ADMIN, viewport={"width": 390, "height": 844}, color_scheme="dark", **READER)
 
     def take(page: Page, name: str, path: str, part: Locator | None = None) -> None:
@@ -85,7 +86,7 @@ def test_the_pictures_of_the_documentation(live: Live, open_page: Callable[..., 
             part.evaluate(
                 """element => {
                   const top = (element.closest(".field") ?? element).getBoundingClientRect().top;
-                  scrollTo({ top: top + scrollY - 24 });
+                  scrollTo({ top: top + scrollY - 12 });
                 }"""
             )
         page.screenshot(path=folder / f"{name}.png")
@@ -107,6 +108,10 @@ def test_the_pictures_of_the_documentation(live: Live, open_page: Callable[..., 
     desk.get_by_label("What is being done").fill(TECHNICAL)
     expect(desk.locator(".marks li").first).to_be_visible()
     take(desk, "wording-desktop", room, desk.get_by_label("What is being done"))
+    desk.get_by_label("What is being done").fill(TOLD_NEXT)
+    expect(desk.locator("#preview")).to_contain_text(TOLD_NEXT)
     desk.locator("#preview").get_by_text("E-mail", exact=True).last.click()
+    mail = desk.locator("#preview").frame_locator("iframe[title='HTML of the mail']")
+    expect(mail.get_by_text(TOLD_NEXT).first).to_be_visible()
     take(desk, "preview-desktop", room, desk.locator("#preview"))
     assert {file.stem for file in folder.glob("*.png")} >= {"page-desktop", "room-phone", "preview-desktop"}
