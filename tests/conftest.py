@@ -1,5 +1,6 @@
 """What most tests stand on: settings, a migrated database of each kind, an application."""
 
+import asyncio
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -51,6 +52,16 @@ def unavailable(reason: str) -> None:
 def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hash quickly: what the real parameters cost is no test's business, and every account would pay for it."""
     monkeypatch.setattr(people, "_HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+
+
+@pytest.fixture(autouse=True)
+def no_loop_of_the_browsers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let code run loops of its own: Playwright leaves its one running between the tests of a process."""
+    running = asyncio._get_running_loop()
+    if "chromium" not in request.fixturenames:
+        asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(running)
 
 
 @pytest.fixture
@@ -115,9 +126,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ]
 
 
-# Views only call actions, which run on both databases in their own tests; but what strangers type, what is posted by
-# many at once and what the database answers when it is in trouble is tried on both here too.
-VIEWS_ON_BOTH = {"test_api_hostile", "test_hooks"}
+# Views only call actions, and pages only read, which both do on both databases in their own tests. What is typed by
+# strangers, posted by many at once, or kept between publications is tried on both all the same.
+ON_SQLITE = ("web", "site", "browser")
+ON_BOTH = {"test_api_hostile", "test_hooks", "test_publisher", "test_shelf"}
+# PostgreSQL refuses what SQLite takes.
+ON_POSTGRESQL = ("hostile",)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -127,8 +141,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     _, room, name = ("." + metafunc.module.__name__).rsplit(".", 2)
     kinds = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
-    alone = room == "browser" or (room == "web" and name not in VIEWS_ON_BOTH)
-    metafunc.parametrize("database_url", kinds[:1] if alone else kinds, indirect=True)
+    if room in ON_POSTGRESQL:
+        kinds = kinds[1:]
+    elif room in ON_SQLITE and name not in ON_BOTH:
+        kinds = kinds[:1]
+    metafunc.parametrize("database_url", kinds, indirect=True)
 
 
 @pytest.fixture(scope="session")

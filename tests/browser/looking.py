@@ -20,7 +20,13 @@ _UNFOLD = """
 }
 """
 # A frame is a document of its own, and looked at as one.
-_ASK = "rules => axe.run(document, { resultTypes: ['violations'], iframes: false, rules })"
+_ASK = """
+([rules, only]) => axe.run(
+  document, { resultTypes: ["violations"], iframes: false, rules, ...(only && { runOnly: { type: "rule", values: only } }) },
+)
+"""
+# What another width and other colours can change; the rest is in the source, which is the same.
+_OF_LOOKS = ["color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size"]
 # A mail has no landmarks: the mail program has.
 _OF_NO_MAIL = {rule: {"enabled": False} for rule in ("landmark-one-main", "region")}
 _TOO_WIDE = """
@@ -88,7 +94,7 @@ def _shown(page: Page, rules: Rules) -> list[str]:
 
 
 def _heard(page: Page, rules: Rules, scheme: str, width: int) -> list[str]:
-    found = page.evaluate(_ASK, rules)
+    found = page.evaluate(_ASK, [rules, None if width == DESK else _OF_LOOKS])
     return [
         f"{scheme}, {width} px: {violation['id']}: {node['target']}: {node['html'][:160]}: "
         + "; ".join(check["message"] for check in [*node["any"], *node["all"], *node["none"]])

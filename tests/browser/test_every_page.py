@@ -25,6 +25,7 @@ Open = Callable[..., Page]
 # Data, parts of pages, what is looked at as a reader below, and what leads on to the newest month.
 NO_PAGES = {
     *("static", "health.healthz", "health.readyz", "clocks.fragment", "delivery.lines", "manage.download"),
+    *("admin_page.logo", "admin_page.sample"),
     *("admin_audit.export", "admin_imports.export", "reports.download", "reports.show_json", "reports.latest"),
 }
 READERS = {

@@ -109,13 +109,13 @@ def test_steps_of_seconds_are_told_on_elapsed_time_once_each(begun: datetime, st
         return  # The clock is the same on both: once is enough.
     nudges = [{"at": f"PT{seconds}S", "to": "comms_lead"} for seconds in (0, 4, 8)]
     # Time enough for the worker to start on a busy machine: its clock begins with its process.
-    declare({"first_update": "PT20S", "nudges": nudges}, begun)
+    declare({"first_update": "PT30S", "nudges": nudges}, begun)
     # At all three moments London's clocks show UTC.
     start_worker({"FAKETIME": f"@{begun:%Y-%m-%d %H:%M:%S}", "TZ": "Europe/London"})
     until(lambda: len(steps()) == 3)
     time.sleep(2)
     found = steps()
     assert [(row.step, row.outcome, row.fell_due_at - begun) for row in found] == [
-        (number, "nudged", (20 + 4 * number) * SECOND) for number in range(3)
+        (number, "nudged", (30 + 4 * number) * SECOND) for number in range(3)
     ]
     assert all(timedelta(0) <= row.taken_at - row.fell_due_at < 4 * SECOND for row in found)

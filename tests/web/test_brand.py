@@ -187,3 +187,9 @@ def test_the_support_address_stands_where_something_does_not_work(app: Flask, ad
     assert admin.post(PAGE, fields).status_code == 303
     stale = Visitor(app.test_client()).get("/subscriptions/nonsense").text
     assert '<a href="mailto:help@example.com">tell us</a>' in stale
+
+
+def test_what_is_no_colour_in_another_form_is_left_alone(admin: Visitor) -> None:
+    # Every form of the page is posted to an address of its own; what else comes with it is shown again at most.
+    answer = admin.post("/admin/page/", {"name": "", "accent": "no colour at all"})
+    assert answer.status_code == 422

@@ -162,7 +162,7 @@ def _page(values: dict[str, str], errors: Mapping[str, str]) -> str:
         page_name=page.name,
         logo=db.session.execute(select(Logo.width, Logo.height)).first(),
         rows={field: _rows(field, shown) for field in ("header", "footer")},
-        sample=_sample(page.accent if "accent" in errors else shown["accent"]),
+        sample=_sample(_colour_or(page.accent, shown["accent"])),
         all_languages=LANGUAGES,
         offered=request.form.getlist("languages") if "language" in values else page.languages,
     )
@@ -180,6 +180,14 @@ def _rows(field: str, shown: Mapping[str, str]) -> int:
     """How many rows to show: those that are filled in, and two more."""
     filled = [n for n in range(MOST_LINKS) if shown.get(f"{field}_{n}_label") or shown.get(f"{field}_{n}")]
     return min(MOST_LINKS, max(filled, default=-1) + 3)
+
+
+def _colour_or(saved: str, text: str) -> str:
+    """Return what was typed, or what is saved where that is no colour."""
+    try:
+        return check_colour(text)
+    except RuleBroken:
+        return saved
 
 
 def _sample(accent: str) -> dict[str, object]:
