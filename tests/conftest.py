@@ -130,6 +130,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 # strangers, posted by many at once, or kept between publications is tried on both all the same.
 ON_SQLITE = ("web", "site", "browser")
 ON_BOTH = {"test_api_hostile", "test_hooks", "test_publisher", "test_shelf"}
+# What is done when the database is gone.
+WITH_NEITHER = "test_break_glass"
 # PostgreSQL refuses what SQLite takes.
 ON_POSTGRESQL = ("hostile",)
 
@@ -143,7 +145,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     kinds = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
     if room in ON_POSTGRESQL:
         kinds = kinds[1:]
-    elif room in ON_SQLITE and name not in ON_BOTH:
+    elif (room in ON_SQLITE and name not in ON_BOTH) or name == WITH_NEITHER:
         kinds = kinds[:1]
     metafunc.parametrize("database_url", kinds, indirect=True)
 
