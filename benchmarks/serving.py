@@ -1,18 +1,21 @@
-"""Serve the front page beside nginx and a plain Flask route: one server process each, interleaved rounds.
+"""Serve the front page beside nginx, a plain Flask route and a constant: one server process each, interleaved rounds.
 
-Needs Linux, wrk, and nginx with gzip_static. Each server has the first processor, wrk the second. Prints each figure beside its limit: ratios within a
-round, and CPU per request of the process tree, since other work on the machine changes all
-else. Exit status 1 when a limit is missed.
+Needs Linux, wrk, and nginx with gzip_static. Each server has the first processor, wrk the second. Prints each figure
+beside its limit: ratios within a round, and CPU per request of the process tree, since other work on the machine
+changes all else. The constant has no limit: it tells what the server costs by itself. Exit status 1 when a limit is
+missed.
 """
 
 import contextlib
 import os
 import re
 import shutil
+import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -30,7 +33,7 @@ from tests.servers import free_port
 # Threads of one interpreter on two processors only pass its lock to and fro, and wrk must not take a server's time.
 SERVER_PROCESSOR, WRK_PROCESSOR = (["taskset", "-c", str(number)] for number in sorted(os.sched_getaffinity(0))[:2])
 SCRIPTS = Path(__file__).parent / "wrk"
-ROUNDS, SECONDS = 3, 3
+ROUNDS, SECONDS = 5, 2
 PAST = (30, 3_000, 30_000)
 HOST = "status.example.com"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -159,10 +162,32 @@ def nginx(settings: Settings, port: int, folder: Path) -> tuple[str, list[str], 
     return "nginx", [shutil.which("nginx") or "/usr/sbin/nginx", "-c", str(file), "-p", str(folder)], port, {}
 
 
-def plain_route(settings: Settings, port: int) -> tuple[str, list[str], int, dict[str, str]]:
-    _, command, _, _ = ours(settings, port)
-    environ = {"PLAIN_PAGE": str(settings.site_dir / "index.html.gz")}
-    return "plain Flask route", [*command[:-1], "benchmarks.plain_route:app"], port, environ
+def other(settings: Settings, name: str, target: str) -> tuple[str, list[str], int, dict[str, str]]:
+    """Return how to run another application with the same bytes on the same server."""
+    _, command, port, _ = ours(settings, free_port())
+    return name, [*command[:-1], target], port, {"PLAIN_PAGE": str(settings.site_dir / "index.html.gz")}
+
+
+@contextlib.contextmanager
+def beating(settings: Settings) -> Iterator[None]:
+    """Beat as a worker does: without it a web process makes the application, to watch and to warn."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        path = settings.database_url.removeprefix("sqlite:///")
+        while True:
+            with contextlib.closing(sqlite3.connect(path, timeout=10)) as found, found:
+                found.execute("INSERT OR REPLACE INTO heartbeats VALUES ('worker', ?)", (str(time.time()),))
+            if ended.wait(10):
+                return
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def build(settings: Settings) -> None:
@@ -208,11 +233,11 @@ def middle(values: Iterator[float]) -> float:
     return statistics.median(values)
 
 
-def compare(mine: Server, theirs: Server, route: Server, table: Table) -> None:
+def compare(mine: Server, theirs: Server, route: Server, floor: Server, table: Table) -> None:
     """Run the rounds; print the medians of the ratios within each."""
     rounds = []
     for _ in range(ROUNDS):
-        found = {(server.name, n): load_with_wrk(server, n) for n in (16, 128) for server in (mine, theirs)}
+        found = {(server.name, n): load_with_wrk(server, n) for n in (16, 128) for server in (mine, theirs, floor)}
         found |= {(server.name, 304): load_with_wrk(server, 16, argument=server.tag()) for server in (mine, theirs)}
         found[(route.name, 16)] = load_with_wrk(route, 16)
         rounds.append(found)
@@ -232,6 +257,11 @@ def compare(mine: Server, theirs: Server, route: Server, table: Table) -> None:
     table.line("requests a second at 128 connections, of nginx's", ratio(128), 0.6, at_least=True)
     table.line("304s a second, of nginx's", ratio(304), 0.4, at_least=True)
     table.line("requests a second, of a plain Flask route's", ratio(16, other=route.name), 6, at_least=True)
+    for n in (16, 128):
+        print(
+            f"  of what the server reaches with a constant at {n}: CPU {ratio(n, 'cpu', floor.name):.2f}, "
+            f"requests a second {ratio(n, other=floor.name):.2f}, p99 {ratio(n, 'p99', floor.name):.2f}"
+        )
     # On a machine whose processors are shared this is the wait for a processor too: nginx's is printed above.
     table.line("p99 at 128 connections, ms", middle(each[mine.name, 128].p99 for each in rounds), 10)
 
@@ -250,10 +280,12 @@ def main() -> int:
         print(f"the front page: {size:,} bytes, {zipped:,} in gzip; {ROUNDS} rounds of {SECONDS} s, medians")
         mine = stack.enter_context(running(*ours(settings, free_port())))
         theirs = stack.enter_context(running(*nginx(settings, free_port(), Path(folder))))
-        route = stack.enter_context(running(*plain_route(settings, free_port())))
-        # The application is imported while readers are served already: that is no reader's cost.
-        settle(mine)
-        compare(mine, theirs, route, table)
+        route = stack.enter_context(running(*other(settings, "plain Flask route", "benchmarks.plain_route:app")))
+        floor = stack.enter_context(running(*other(settings, "a constant", "benchmarks.constant:app")))
+        stack.enter_context(beating(settings))
+        for server in (mine, route, floor):
+            settle(server)
+        compare(mine, theirs, route, floor, table)
         costs, before = {}, 0
         for past in PAST:
             add_past(settings, before, past)
