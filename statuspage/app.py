@@ -81,7 +81,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or load(os.environ)
     app = Flask("statuspage", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
     app.config.update(_configuration(settings))
-    app.jinja_env.filters.update(FILTERS)
+    # One environment there speaks every language: nothing of one may be kept for another.
+    app.jinja_env.filters.update(FILTERS, remembered=lambda macro: macro)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     db.init_app(app)
     auth.install(app)

@@ -13,21 +13,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
-from sqlalchemy import ColumnElement, Select, and_, select
+from sqlalchemy import select
 
 from statuspage import prose
 from statuspage.db import db
-from statuspage.models import (
-    Component,
-    ComponentGroup,
-    Incident,
-    IncidentComponent,
-    Maintenance,
-    MaintenanceComponent,
-    Page,
-)
+from statuspage.models import Component, Page
 from statuspage.rules.branding import Brand
-from statuspage.rules.maintenance import RUNNING, is_overlaid
+from statuspage.rules.maintenance import OPEN, is_overlaid
 from statuspage.rules.times import next_month
 from statuspage.rules.uptime import UptimeRule
 from statuspage.rules.vocabulary import (
@@ -42,6 +34,7 @@ from statuspage.rules.vocabulary import (
 )
 from statuspage.site.branding import load_brand
 from statuspage.site.course import Course, courses
+from statuspage.site.roster import Roster, load_roster
 from statuspage.site.shelf import Event, Shelf
 
 DAYS_ON_FRONT = 14
@@ -49,10 +42,6 @@ MONTHS_ON_HISTORY = 3
 # Of a month with hundreds the history shows the newest; the month's own page has all.
 ENTRIES_OF_MONTH_ON_HISTORY = 40
 COMPONENT_ENTRIES = 50
-OPEN_MAINTENANCE = (MaintenanceStage.SCHEDULED, MaintenanceStage.IN_PROGRESS, MaintenanceStage.VERIFYING)
-
-# Readers may see these incidents; every query of this module but load_drill's says so.
-PUBLISHED: ColumnElement[bool] = and_(Incident.visibility == Visibility.PUBLIC, Incident.last_posted_at.is_not(None))
 
 
 @dataclass(frozen=True)
@@ -173,9 +162,12 @@ class Front:
         return [component for component in listed if component.state is not ComponentState.OPERATIONAL]
 
 
+_PAGE = select(Page).execution_options(populate_existing=True)
+
+
 def load_frame(public_url: str) -> Frame | None:
     """Return the page's frame; None while there is no page."""
-    page = db.session.scalar(select(Page).execution_options(populate_existing=True))
+    page = db.session.scalar(_PAGE)
     if page is None:
         return None
     rule = UptimeRule(page.uptime_degraded_percent, page.uptime_excludes_maintenance)
@@ -196,152 +188,114 @@ def load_state() -> ComponentState:
     return worst_state(db.session.scalars(select(Component.state).where(Component.archived_at.is_(None))))
 
 
-def load_front(frame: Frame, shelf: Shelf, now: datetime) -> Front:
+def load_front(frame: Frame, roster: Roster, shelf: Shelf, now: datetime) -> Front:
     """Return the front page's content."""
     today = frame.day(now)
     first = frame.begin(today - timedelta(days=DAYS_ON_FRONT - 1))
-    opened = _incidents(shelf, _PUBLISHED_IDS.where(Incident.stage != Stage.RESOLVED))
-    planned = _maintenances(shelf, select(Maintenance.id).where(Maintenance.stage.in_(OPEN_MAINTENANCE)))
-    components = _components()
+    incidents, windows = ([place.id for place in each.still_open()] for each in (shelf.incidents, shelf.maintenances))
     return Front(
-        state=worst_state(component.state for component in components),
-        groups=_grouped(components, _overlaid()),
-        open_incidents=_newest_first(opened),
-        maintenances=tuple(sorted(planned, key=lambda entry: entry.started_at)),
+        state=worst_state(component.state for component in roster.listed.values()),
+        groups=groups_of(roster),
+        open_incidents=_newest_first(_entries(shelf.events(incidents))),
+        maintenances=tuple(sorted(_entries(shelf.events((), windows)), key=lambda entry: entry.started_at)),
         days=tuple(_days(frame, today, entries_between(first, now, shelf))),
     )
 
 
 def load_entry(entry_id: str, shelf: Shelf) -> Entry | None:
     """Return an incident or maintenance by its id, if readers may see it."""
-    incidents = _incidents(shelf, _PUBLISHED_IDS.where(Incident.id == entry_id))
-    found = incidents or _maintenances(shelf, select(Maintenance.id).where(Maintenance.id == entry_id))
-    return found[0] if found else None
+    event = shelf.find(entry_id)
+    return _entry(event) if event is not None and event.is_published else None
 
 
 def load_drill(incident_id: str) -> Entry | None:
     """Return a drill as readers would see it were it real; for pages behind sign-in only."""
-    posted_drill = and_(Incident.visibility == Visibility.DRILL, Incident.last_posted_at.is_not(None))
-    found = _incidents(Shelf(), select(Incident.id).where(posted_drill, Incident.id == incident_id))
-    return found[0] if found else None
-
-
-def load_component(component_id: str, shelf: Shelf) -> tuple[PublicComponent, tuple[Entry, ...]] | None:
-    """Return a component with its latest incidents and maintenances, newest first, in brief."""
-    component = db.session.get(Component, component_id, populate_existing=True)
-    if component is None or component.archived_at is not None:
+    event = Shelf().find(incident_id)
+    if event is None or event.kind != "incident":
         return None
-    entries = _in_brief(
-        shelf,
-        _STARTED.join(IncidentComponent).where(IncidentComponent.component_id == component_id),
-        _PLANNED.join(MaintenanceComponent).where(MaintenanceComponent.component_id == component_id),
-        COMPONENT_ENTRIES,
+    is_posted_drill = event.row.visibility is Visibility.DRILL and event.row.last_posted_at is not None
+    return _entry(event) if is_posted_drill else None
+
+
+def load_component(component_id: str, roster: Roster, shelf: Shelf) -> tuple[PublicComponent, tuple[Entry, ...]] | None:
+    """Return a component with its latest incidents and maintenances, newest first, in brief."""
+    component = roster.listed.get(component_id)
+    if component is None:
+        return None
+    incidents, windows = (
+        each.newest(COMPONENT_ENTRIES, component_id) for each in (shelf.incidents, shelf.maintenances)
     )
-    return _component(component, _overlaid()), entries
+    return _component(component, roster.covered), _in_brief(shelf.events(incidents, windows), COMPONENT_ENTRIES)
 
 
 def load_latest(count: int, shelf: Shelf, component_id: str = "") -> tuple[Entry, ...]:
     """Return the incidents and maintenances with the newest messages, newest first: of all or of one component."""
-    incidents = _PUBLISHED_IDS
-    windows = select(Maintenance.id).where(Maintenance.last_posted_at.is_not(None))
-    if component_id:
-        incidents = incidents.join(IncidentComponent).where(IncidentComponent.component_id == component_id)
-        windows = windows.join(MaintenanceComponent).where(MaintenanceComponent.component_id == component_id)
-    found = (
-        *_incidents(shelf, incidents.order_by(Incident.last_posted_at.desc()).limit(count)),
-        *_maintenances(shelf, windows.order_by(Maintenance.last_posted_at.desc()).limit(count)),
-    )
-    return _newest_first(found)[:count]
+    incidents, windows = (each.last_said(count, component_id) for each in (shelf.incidents, shelf.maintenances))
+    return _newest_first(_entries(shelf.events(incidents, windows)))[:count]
 
 
 def load_windows(count: int, shelf: Shelf) -> tuple[Entry, ...]:
     """Return the maintenance windows that begin last, those to come first."""
-    latest = select(Maintenance.id).order_by(Maintenance.scheduled_for.desc(), Maintenance.id)
-    return _maintenances(shelf, latest.limit(count))
-
-
-def load_component_name(component_id: str) -> str | None:
-    """Return what a component is called; None if it is not on the page."""
-    query = select(Component.name).where(Component.id == component_id, Component.archived_at.is_(None))
-    return db.session.scalar(query)
+    return _entries(shelf.events((), shelf.maintenances.newest(count)))
 
 
 def entries_between(first: datetime, end: datetime, shelf: Shelf, most: int | None = None) -> tuple[Entry, ...]:
     """List in brief what began from ``first`` up to, not including, ``end``; the newest first, and so many at most."""
-    started = _STARTED.where(Incident.started_at >= first, Incident.started_at < end)
-    planned = _PLANNED.where(Maintenance.scheduled_for >= first, Maintenance.scheduled_for < end)
-    return _in_brief(shelf, started, planned, most)
+    incidents, windows = (each.between(first, end, most) for each in (shelf.incidents, shelf.maintenances))
+    return _in_brief(shelf.events(incidents, windows), most)
 
 
-def load_entry_ids() -> list[str]:
+def load_entry_ids(shelf: Shelf) -> list[str]:
     """Return the id of every incident and maintenance readers may see."""
-    incidents = db.session.scalars(select(Incident.id).where(PUBLISHED))
-    return [*incidents, *db.session.scalars(select(Maintenance.id))]
+    return [*shelf.incidents.ids(), *shelf.maintenances.ids()]
 
 
-def load_groups() -> Groups:
-    """Return the components on the page by their groups."""
-    return _grouped(_components(), _overlaid())
-
-
-def load_component_ids(*, in_trouble: bool = False) -> list[str]:
-    """Return the id of every component on the page, or of those that are not operational."""
-    query = select(Component.id).where(Component.archived_at.is_(None))
-    return list(db.session.scalars(query.where(Component.state != ComponentState.OPERATIONAL) if in_trouble else query))
-
-
-def load_broken_promises(since: datetime, now: datetime) -> list[str]:
+def broken_promises(since: datetime, shelf: Shelf, now: datetime) -> list[str]:
     """Return the ids of the open incidents whose next update fell overdue in a span of time."""
-    query = select(Incident.id).where(
-        PUBLISHED, Incident.stage != Stage.RESOLVED, Incident.next_update_by >= since, Incident.next_update_by < now
-    )
-    return list(db.session.scalars(query))
+    promised = ((place.id, place.next_update_by) for place in shelf.incidents.still_open())
+    return [incident_id for incident_id, due_at in promised if due_at is not None and since <= due_at < now]
 
 
-def load_months(frame: Frame, now: datetime) -> list[date]:
+def load_months(frame: Frame, shelf: Shelf, now: datetime) -> list[date]:
     """Return the first days of the months with a history page, newest first.
 
     Every month from the first incident or maintenance to now; a later one
     where maintenance is planned.
     """
-    # One end at a time: each is one step in an index, both together are a walk through all of it.
-    bounds = (
-        *(select(Incident.started_at).where(PUBLISHED).order_by(end).limit(1) for end in _ends(Incident.started_at)),
-        *(select(Maintenance.scheduled_for).order_by(end).limit(1) for end in _ends(Maintenance.scheduled_for)),
-    )
-    instants = [instant for query in bounds if (instant := db.session.scalar(query)) is not None]
-    first, last = (frame.day(end([now, *instants])).replace(day=1) for end in (min, max))
+    instants = [now, *shelf.incidents.ends(), *shelf.maintenances.ends()]
+    first, last = (frame.day(end(instants)).replace(day=1) for end in (min, max))
     count = (last.year - first.year) * 12 + last.month - first.month
     return [next_month(first, count - index) for index in range(count + 1)]
 
 
-def _ends(column: Any) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-    return column.asc(), column.desc()
+def load_groups() -> Groups:
+    """Return the components on the page by their groups."""
+    return groups_of(load_roster())
 
 
-# Ids alone: what they stand for is on the shelf, or is read at once.
-_PUBLISHED_IDS = select(Incident.id).where(PUBLISHED)
-_STARTED = _PUBLISHED_IDS.order_by(Incident.started_at.desc())
-_PLANNED = select(Maintenance.id).order_by(Maintenance.scheduled_for.desc())
+def groups_of(roster: Roster) -> Groups:
+    """Return the components on the page by their groups."""
+    headings = [*((group.name, group.id) for group in roster.groups), ("", None)]
+    listed = roster.listed.values()
+    of_groups = ((name, [each for each in listed if each.group_id == group_id]) for name, group_id in headings)
+    return tuple(
+        (name, tuple(_component(each, roster.covered) for each in found)) for name, found in of_groups if found
+    )
 
 
-def _incidents(shelf: Shelf, ids: Select[Any]) -> tuple[Entry, ...]:
-    return tuple(_made(event, "entry", _from_incident) for event in shelf.incidents(db.session.scalars(ids)))
+def _entries(events: Iterable[Event]) -> tuple[Entry, ...]:
+    return tuple(_entry(event) for event in events)
 
 
-def _maintenances(shelf: Shelf, ids: Select[Any]) -> tuple[Entry, ...]:
-    return tuple(_made(event, "entry", _from_maintenance) for event in shelf.maintenances(db.session.scalars(ids)))
+def _entry(event: Event) -> Entry:
+    return _made(event, "entry", _from_incident if event.kind == "incident" else _from_maintenance)
 
 
-def _in_brief(shelf: Shelf, incidents: Select[Any], maintenances: Select[Any], most: int | None) -> tuple[Entry, ...]:
+def _in_brief(events: Iterable[Event], most: int | None) -> tuple[Entry, ...]:
     """Return entries with nothing but their newest update, the newest first."""
-    found = [
-        *(_made(each, "brief", _brief_incident) for each in shelf.incidents(db.session.scalars(incidents.limit(most)))),
-        *(
-            _made(each, "brief", _brief_maintenance)
-            for each in shelf.maintenances(db.session.scalars(maintenances.limit(most)))
-        ),
-    ]
+    found = (
+        _made(event, "brief", _brief_incident if event.kind == "incident" else _brief_maintenance) for event in events
+    )
     return tuple(sorted(found, key=lambda entry: entry.started_at, reverse=True)[:most])
 
 
@@ -410,7 +364,7 @@ def _from_maintenance(event: Event) -> Entry:
         id=row.id,
         title=row.title,
         label=_stage_label(row.stage, row.cancelled_at),
-        is_open=row.stage in OPEN_MAINTENANCE,
+        is_open=row.stage in OPEN,
         impact=None,
         started_at=row.scheduled_for,
         ended_at=row.scheduled_until,
@@ -486,27 +440,9 @@ def _updates(updates: Sequence[Any]) -> tuple[PublicUpdate, ...]:
     )
 
 
-def _component(component: Component, overlaid: Container[str] = ()) -> PublicComponent:
-    in_maintenance = is_overlaid(component.state, component.id in overlaid)
+def _component(component: Any, covered: Container[str]) -> PublicComponent:
+    in_maintenance = is_overlaid(component.state, component.id in covered)
     return PublicComponent(component.id, component.name, component.description, component.state, in_maintenance)
-
-
-def _components() -> Sequence[Component]:
-    query = select(Component).where(Component.archived_at.is_(None)).order_by(Component.position)
-    return db.session.scalars(query.execution_options(populate_existing=True)).all()
-
-
-def _overlaid() -> set[str]:
-    """Ids of the components that a running maintenance window covers."""
-    query = select(MaintenanceComponent.component_id).join(Maintenance).where(Maintenance.stage.in_(RUNNING))
-    return set(db.session.scalars(query))
-
-
-def _grouped(components: Sequence[Component], overlaid: set[str]) -> Groups:
-    groups = db.session.scalars(select(ComponentGroup).order_by(ComponentGroup.position)).all()
-    headings = [*((group.name, group.id) for group in groups), ("", None)]
-    listed = ((name, [each for each in components if each.group_id == group_id]) for name, group_id in headings)
-    return tuple((name, tuple(_component(each, overlaid) for each in found)) for name, found in listed if found)
 
 
 def _days(frame: Frame, today: date, past: Sequence[Entry]) -> Iterable[tuple[date, tuple[Entry, ...]]]:

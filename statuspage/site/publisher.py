@@ -9,16 +9,16 @@ from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 
 from statuspage.db import db
 from statuspage.languages import CATALOGS
-from statuspage.models import Change, Incident, IncidentComponent, Maintenance, MaintenanceComponent
+from statuspage.models import Change
 from statuspage.rendering import TEMPLATES, environment, machine_instant
 from statuspage.rules.branding import OWN_SHADES
 from statuspage.rules.languages import prefix
 from statuspage.rules.times import next_month, require_utc
-from statuspage.rules.vocabulary import LABELS
+from statuspage.rules.vocabulary import LABELS, ComponentState
 from statuspage.settings import Settings
 from statuspage.site import (
     badge,
@@ -37,6 +37,7 @@ from statuspage.site import (
 from statuspage.site.cards import Card
 from statuspage.site.page import Frame
 from statuspage.site.records import Records, load_records
+from statuspage.site.roster import Roster, load_roster
 from statuspage.site.shelf import Shelf
 
 STATIC = TEMPLATES.parent / "static"
@@ -65,9 +66,19 @@ class Site:
     _feeds: dict[str, feeds.Feed | None] = field(default_factory=dict, compare=False)
 
     @cached_property
+    def roster(self) -> Roster:
+        """The components and their groups, read once."""
+        return load_roster()
+
+    @cached_property
+    def pasts(self) -> uptime.Pasts:
+        """The days and months of every component, read once."""
+        return uptime.load_pasts(self.frame, self.roster, self.shelf, self.now)
+
+    @cached_property
     def front(self) -> page.Front:
         """What front page and badge show, read once."""
-        return page.load_front(self.frame, self.shelf, self.now)
+        return page.load_front(self.frame, self.roster, self.shelf, self.now)
 
     @cached_property
     def feed(self) -> feeds.Feed:
@@ -77,7 +88,7 @@ class Site:
     def feed_of(self, component_id: str) -> feeds.Feed | None:
         """Return what a component's feeds hold, read once; None if it is not on the page."""
         if component_id not in self._feeds:
-            name = page.load_component_name(component_id)
+            component = self.roster.listed.get(component_id)
             stylesheet = _asset_path("css", "feed")
             self._feeds[component_id] = (
                 feeds.Feed(
@@ -85,9 +96,9 @@ class Site:
                     page.load_latest(feeds.COMPONENT_ITEMS, self.shelf, component_id),
                     stylesheet,
                     component_id,
-                    name,
+                    component.name,
                 )
-                if name is not None
+                if component is not None
                 else None
             )
         return self._feeds[component_id]
@@ -95,12 +106,12 @@ class Site:
     @cached_property
     def records(self) -> Records:
         """What every document for programs holds, read once."""
-        return load_records(self.frame.public_url, statuspage_v2.NEWEST, self.shelf)
+        return load_records(self.frame.public_url, statuspage_v2.NEWEST, self.roster, self.shelf)
 
     @cached_property
     def months(self) -> list[date]:
         """The months with a history page, the newest first, read once."""
-        return page.load_months(self.frame, self.now)
+        return page.load_months(self.frame, self.shelf, self.now)
 
     def entries_of(self, month: date, most: int | None = None) -> tuple[page.Entry, ...]:
         """Return what began in a month, the newest first, and so many at most."""
@@ -201,7 +212,7 @@ def _stale_paths(site: Site, current: snapshot.Current | None, settings: Setting
     written_at = datetime.fromisoformat(current.generated_at).astimezone(UTC)
     paths |= _paths_of_broken_promises(site, written_at)
     if site.now - written_at >= FRONT_AGE:
-        paths |= {*RENEWED, *_paths_of_components_in_trouble()}
+        paths |= {*RENEWED, *_paths_of_components_in_trouble(site)}
     return _in_every_language(site, sorted(paths | _paths_of_new_day(site, date.fromisoformat(current.local_day))))
 
 
@@ -215,8 +226,8 @@ def _all_paths(site: Site) -> list[str]:
     paths = [
         *_assets(),
         *branding.assets(site.frame.brand),
-        *(f"/incidents/{entry_id}" for entry_id in page.load_entry_ids()),
-        *(path for component_id in page.load_component_ids() for path in _component_paths(component_id)),
+        *(f"/incidents/{entry_id}" for entry_id in page.load_entry_ids(site.shelf)),
+        *(path for component_id in site.roster.listed for path in _component_paths(component_id)),
         *(f"/history/{month:%Y-%m}" for month in site.months),
         "/404",
         "/robots.txt",
@@ -234,23 +245,17 @@ def _paths_of(kind: str, subject_id: str, site: Site) -> set[str]:
         # A window was moved out of it.
         return {f"/history/{subject_id}"}
     if kind == "component":
-        entries = _ids(select(IncidentComponent.incident_id).where(IncidentComponent.component_id == subject_id))
-        entries |= _ids(
-            select(MaintenanceComponent.maintenance_id).where(MaintenanceComponent.component_id == subject_id)
-        )
+        entries = [
+            each for order in (site.shelf.incidents, site.shelf.maintenances) for each in order.newest(None, subject_id)
+        ]
         own = {*FRONT, CALENDAR, *_component_paths(subject_id)}
         return own | {f"/incidents/{entry_id}" for entry_id in entries}
-    if kind == "maintenance":
-        started_at = db.session.scalar(select(Maintenance.scheduled_for).where(Maintenance.id == subject_id))
-        components = _ids(
-            select(MaintenanceComponent.component_id).where(MaintenanceComponent.maintenance_id == subject_id)
-        )
-    else:
-        started_at = db.session.scalar(select(Incident.started_at).where(Incident.id == subject_id))
-        components = _ids(select(IncidentComponent.component_id).where(IncidentComponent.incident_id == subject_id))
     own = {*FRONT, f"/incidents/{subject_id}"} | ({CALENDAR} if kind == "maintenance" else set())
-    month = {f"/history/{site.frame.day(started_at):%Y-%m}"} if started_at else set()
-    return own | month | {path for each in components for path in _component_paths(each)}
+    event = site.shelf.find(subject_id)
+    if event is None:
+        return own
+    month = f"/history/{site.frame.day(event.began_at):%Y-%m}"
+    return own | {month} | {path for each in event.components for path in _component_paths(each.id)}
 
 
 def _component_paths(component_id: str) -> tuple[str, ...]:
@@ -264,36 +269,35 @@ def _paths_of_new_day(site: Site, written: date) -> set[str]:
     if today == written:
         return set()
     months = [month for month in site.months if month >= written.replace(day=1)]
-    components = [f"/components/{component_id}" for component_id in page.load_component_ids()]
+    components = [f"/components/{component_id}" for component_id in site.roster.listed]
     return {"/", "/history", contact.PATH, "/badge.svg", *components, *(f"/history/{month:%Y-%m}" for month in months)}
 
 
-def _paths_of_components_in_trouble() -> set[str]:
+def _paths_of_components_in_trouble(site: Site) -> set[str]:
     """Their downtime grows while nobody says anything."""
-    return {f"/components/{component_id}" for component_id in page.load_component_ids(in_trouble=True)}
+    in_trouble = (each for each in site.roster.listed.values() if each.state is not ComponentState.OPERATIONAL)
+    return {f"/components/{each.id}" for each in in_trouble}
 
 
 def _paths_of_missing_months(site: Site, settings: Settings) -> set[str]:
     """Months before the first one so far, when something backdated is published; and their neighbours' links."""
     months = site.months
-    missing = {month for month in months if not snapshot.exists(settings.site_dir, f"/history/{month:%Y-%m}")}
+    there = snapshot.names(settings.site_dir, "history")
+    missing = {month for month in months if f"{month:%Y-%m}.html" not in there}
     touched = {next_month(month, step) for month in missing for step in (-1, 0, 1)} & set(months)
     return {f"/history/{month:%Y-%m}" for month in touched}
 
 
 def _paths_of_broken_promises(site: Site, since: datetime) -> set[str]:
     """Once a promise has passed readers get an honest line, script or not."""
-    late = page.load_broken_promises(since, site.now)
+    late = page.broken_promises(since, site.shelf, site.now)
     return {f"/incidents/{entry_id}" for entry_id in late} | ({"/", "/badge.svg"} if late else set())
-
-
-def _ids(query: Select[str]) -> set[str]:
-    return set(db.session.scalars(query))
 
 
 def _write_all(settings: Settings, site: Site) -> list[str]:
     """Write everything; what belongs to nothing any more is taken away before the folder is said to be whole."""
     uptime.forget()
+    site.shelf.clear()
     paths = _all_paths(site)
     snapshot.remove_others(settings.site_dir, paths)
     return _write(settings, site, paths, even_unchanged=True)
@@ -386,7 +390,7 @@ def _front(site: Site) -> Shown:
         "card": Card(first.mark, "/", newest),
         "front": front,
         "headline": first,
-        "uptimes": uptime.load_all(site.frame, site.now),
+        "uptimes": site.pasts.in_brief(),
         "today": site.frame.day(site.now),
     }
 
@@ -401,14 +405,14 @@ def _shown_entry(entry: page.Entry) -> Shown:
 
 
 def _component(site: Site, component_id: str) -> Shown | None:
-    found = page.load_component(component_id, site.shelf)
+    found = page.load_component(component_id, site.roster, site.shelf)
     if found is None:
         return None
     return "component", {
         "card": cards.of_component(found[0]),
         "component": found[0],
         "entries": found[1],
-        "past": uptime.load_one(site.frame, component_id, site.now),
+        "past": site.pasts.in_full(component_id),
         "today": site.frame.day(site.now),
     }
 

@@ -5,15 +5,18 @@ It leaves out what `page` leaves out: every query of incidents says PUBLISHED.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from sqlalchemy import select
 
 from statuspage import shapes
 from statuspage.db import db
-from statuspage.models import Component, ComponentGroup, Incident, Maintenance, Page
-from statuspage.rules.vocabulary import Stage
-from statuspage.site.page import OPEN_MAINTENANCE, PUBLISHED
+from statuspage.models import Page
+from statuspage.site.roster import Roster
 from statuspage.site.shelf import Event, Shelf
+
+_PAGE = select(Page).execution_options(populate_existing=True)
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,8 @@ class Records:
     """What the documents for programs are made from, read once for all of them."""
 
     frame: shapes.Frame
-    groups: Sequence[ComponentGroup]
-    components: Mapping[str, Component]
+    groups: Sequence[Any]
+    components: Mapping[str, Any]
     """By their ids, in the page's order; archived ones too, which old incidents name."""
     incidents: Sequence[Event]
     """The newest, by their latest message."""
@@ -30,29 +33,30 @@ class Records:
     maintenances: Sequence[Event]
     """The newest, by their latest message."""
     open_maintenances: Sequence[Event]
+    leaves: Sequence[Any]
+    """The components on the page."""
 
-    @property
-    def leaves(self) -> list[Component]:
-        """The components on the page."""
-        return [each for each in self.components.values() if each.archived_at is None]
+    @cached_property
+    def outward(self) -> Mapping[str, dict[str, Any]]:
+        """The components on the page as the documents show them, by their ids."""
+        return {each.id: shapes.component(self.frame, each) for each in self.leaves}
 
 
-def load_records(public_url: str, count: int, shelf: Shelf) -> Records:
+def load_records(public_url: str, count: int, roster: Roster, shelf: Shelf) -> Records:
     """Return the components and the newest ``count`` incidents and maintenances, besides all open ones."""
-    page = db.session.execute(select(Page).execution_options(populate_existing=True)).scalar_one()
-    published = select(Incident.id).where(PUBLISHED).order_by(Incident.last_posted_at.desc(), Incident.id.desc())
+    page = db.session.execute(_PAGE).scalar_one()
+    names = {group.id: group.name for group in roster.groups}
+    headings = {each.id: names[each.group_id] for each in roster.components.values() if each.group_id}
+    incidents, windows = shelf.incidents, shelf.maintenances
     # One that is planned without a word has no message yet.
-    latest = (Maintenance.last_posted_at.desc().nulls_last(), Maintenance.id.desc())
-    windows = select(Maintenance.id).order_by(*latest)
-    groups = select(ComponentGroup).order_by(ComponentGroup.position).execution_options(populate_existing=True)
-    components = select(Component).order_by(Component.position).execution_options(populate_existing=True)
-    scalars = db.session.scalars
+    latest = [*windows.last_said(count), *windows.unsaid()][:count]
     return Records(
-        frame=shapes.make_frame(page, public_url),
-        groups=scalars(groups).all(),
-        components={each.id: each for each in scalars(components)},
-        incidents=shelf.incidents(scalars(published.limit(count))),
-        open_incidents=shelf.incidents(scalars(published.where(Incident.stage != Stage.RESOLVED))),
-        maintenances=shelf.maintenances(scalars(windows.limit(count))),
-        open_maintenances=shelf.maintenances(scalars(windows.where(Maintenance.stage.in_(OPEN_MAINTENANCE)))),
+        frame=shapes.Frame(page, public_url, roster.covered, headings),
+        groups=roster.groups,
+        components=roster.components,
+        incidents=shelf.events(incidents.last_said(count)),
+        open_incidents=shelf.events([place.id for place in incidents.still_open()]),
+        maintenances=shelf.events((), latest),
+        open_maintenances=shelf.events((), [place.id for place in windows.still_open()]),
+        leaves=list(roster.listed.values()),
     )

@@ -4,11 +4,12 @@ Most of what a publication writes anew is old: feeds, lists and documents hold d
 ended long ago. Every public change is on record (models.Change), so what is kept is never out of date.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import FromClause, Select, String, bindparam, select
+from sqlalchemy import ColumnElement, FromClause, Select, String, and_, bindparam, select
 
 from statuspage.db import db
 from statuspage.models import (
@@ -21,6 +22,9 @@ from statuspage.models import (
     MaintenanceUpdate,
     Update,
 )
+from statuspage.rules.maintenance import OPEN
+from statuspage.rules.vocabulary import Stage, Visibility
+from statuspage.site.timeline import Place, Timeline
 
 # A month of the largest page, and then some; a few megabytes.
 MOST = 2_000
@@ -29,11 +33,20 @@ AT_ONCE = 500
 # A change of anything else, such as a component's name, may be in all of them.
 LOCAL = ("incident", "maintenance", "month")
 
+# Readers may see these incidents; every query of incidents that leads to a page says so.
+PUBLISHED: ColumnElement[bool] = and_(Incident.visibility == Visibility.PUBLIC, Incident.last_posted_at.is_not(None))
+
+
+# Plain columns, whichever.
+Columns = tuple[Any, ...]
+
 
 @dataclass(frozen=True, eq=False)
 class Event:
     """An incident or a maintenance window with everything that was said of it."""
 
+    kind: str
+    """``incident`` or ``maintenance``."""
     row: Any
     """A row of ``incidents`` or ``maintenances``."""
     updates: Sequence[Any]
@@ -43,21 +56,47 @@ class Event:
     made: dict[str, Any] = field(default_factory=dict)
     """What was made of it: kept as long as it is."""
 
+    @property
+    def began_at(self) -> datetime:
+        """When it began; of a maintenance, when its window begins."""
+        began_at: datetime = self.row.started_at if self.kind == "incident" else self.row.scheduled_for
+        return began_at
+
+    @property
+    def is_published(self) -> bool:
+        """Whether readers may see it."""
+        if self.kind == "maintenance":
+            return True
+        return self.row.visibility is Visibility.PUBLIC and self.row.last_posted_at is not None
+
 
 @dataclass(frozen=True)
 class _Kind:
     """How the events of one table are read, by statements that are built once."""
 
-    events: Select[Any]
-    updates: Select[Any]
-    components: Select[Any]
+    name: str
+    events: Select[*Columns]
+    updates: Select[*Columns]
+    components: Select[*Columns]
+    places: Select[*Columns]
+    affected: Select[*Columns]
+    """Every component of every event."""
+    place: Callable[[Any, Iterable[str]], Place]
 
 
-def _kind(events: FromClause, updates: FromClause, components: FromClause, owner: str, *more: Any) -> _Kind:
+def _kind(
+    name: str,
+    tables: tuple[FromClause, FromClause, FromClause],
+    owner: str,
+    state: Any,
+    places: Select[*Columns],
+    place: Callable[[Any, Iterable[str]], Place],
+) -> _Kind:
     """Rows instead of objects: an object takes five times as long."""
+    events, updates, components = tables
     ids = bindparam("ids", expanding=True, type_=String)
     affected = (
-        select(components.c[owner].label("owner"), Component.id, Component.name, Component.description, *more)
+        select(components.c[owner].label("owner"), Component.id, Component.name, Component.description, state)
         .add_columns(Component.archived_at)
         .join_from(components, Component, Component.id == components.c.component_id)
         .where(components.c[owner].in_(ids))
@@ -65,19 +104,74 @@ def _kind(events: FromClause, updates: FromClause, components: FromClause, owner
     if "position" in components.c:
         affected = affected.order_by(components.c.position)
     said = select(updates, updates.c[owner].label("owner")).where(updates.c[owner].in_(ids))
-    return _Kind(select(events).where(events.c.id.in_(ids)), said.order_by(updates.c.sequence.desc()), affected)
+    return _Kind(
+        name,
+        select(events).where(events.c.id.in_(ids)),
+        said.order_by(updates.c.sequence.desc()),
+        affected,
+        places,
+        select(components.c[owner].label("owner"), components.c.component_id),
+        place,
+    )
 
 
+def _place_of_incident(row: Any, component_ids: Iterable[str]) -> Place:
+    return Place(
+        row.id,
+        row.title,
+        row.started_at,
+        row.resolved_at,
+        row.last_posted_at,
+        row.stage is not Stage.RESOLVED,
+        row.next_update_by,
+        frozenset(component_ids),
+    )
+
+
+def _place_of_window(row: Any, component_ids: Iterable[str]) -> Place:
+    return Place(
+        row.id,
+        row.title,
+        row.scheduled_for,
+        row.scheduled_until,
+        row.last_posted_at,
+        row.stage in OPEN,
+        None,
+        frozenset(component_ids),
+    )
+
+
+# Few columns, since there may be many rows.
+_PLACES_OF_INCIDENTS: Select[*Columns] = (
+    select(Incident.id, Incident.title, Incident.started_at, Incident.resolved_at, Incident.last_posted_at)
+    .add_columns(Incident.stage, Incident.next_update_by)
+    .where(PUBLISHED)
+)
+_PLACES_OF_WINDOWS: Select[*Columns] = select(
+    Maintenance.id,
+    Maintenance.title,
+    Maintenance.scheduled_for,
+    Maintenance.scheduled_until,
+    Maintenance.last_posted_at,
+    Maintenance.stage,
+)
 _INCIDENTS = _kind(
-    Incident.__table__, Update.__table__, IncidentComponent.__table__, "incident_id", IncidentComponent.state
+    "incident",
+    (Incident.__table__, Update.__table__, IncidentComponent.__table__),
+    "incident_id",
+    IncidentComponent.state,
+    _PLACES_OF_INCIDENTS,
+    _place_of_incident,
 )
 _MAINTENANCES = _kind(
-    Maintenance.__table__,
-    MaintenanceUpdate.__table__,
-    MaintenanceComponent.__table__,
+    "maintenance",
+    (Maintenance.__table__, MaintenanceUpdate.__table__, MaintenanceComponent.__table__),
     "maintenance_id",
     Component.state,
+    _PLACES_OF_WINDOWS,
+    _place_of_window,
 )
+_KINDS = {kind.name: kind for kind in (_INCIDENTS, _MAINTENANCES)}
 
 
 class Shelf:
@@ -85,44 +179,86 @@ class Shelf:
 
     def __init__(self) -> None:
         self._events: dict[str, Event] = {}
+        self._timelines: dict[str, Timeline] = {}
         self._last: tuple[object, ...] = ()
 
     def renew(self) -> None:
         """Put away what may have changed since the last time; everything if that can't be told."""
-        since = _SINCE if self._last else _NEWEST
-        changes = db.session.execute(since, {"revision": self._last[0] if self._last else None}).all()
-        changed = changes[1:]
+        changes = db.session.execute(_SINCE, {"revision": self._last[0]}).all() if self._last else []
         # After a restored backup the same number stands for another change.
-        is_told = bool(self._last and changes) and tuple(changes[0]) == self._last and len(changed) < AT_ONCE
-        if not is_told or any(each.subject_kind not in LOCAL for each in changed) or len(self._events) > MOST:
+        if not changes or tuple(changes[0]) != self._last or len(changes) > AT_ONCE:
+            self.clear()
+            self._last = tuple(db.session.execute(_NEWEST).first() or ())
+            return
+        changed = changes[1:]
+        if any(each.subject_kind not in LOCAL for each in changed) or len(self._events) > MOST:
             self._events.clear()
         for each in changed:
             self._events.pop(each.subject_id, None)
-        self._last = tuple(changes[-1]) if changes else ()
+        for name, timeline in self._timelines.items():
+            ids = {each.subject_id for each in changed if each.subject_kind == name}
+            self._rearrange(timeline, list(ids), _KINDS[name])
+        self._last = tuple(changes[-1])
 
-    def incidents(self, ids: Iterable[str]) -> list[Event]:
-        """Return incidents in the order of their ids; all of them must exist."""
-        return self._found(list(ids), _INCIDENTS)
+    def clear(self) -> None:
+        """Put everything away."""
+        self._events.clear()
+        self._timelines.clear()
 
-    def maintenances(self, ids: Iterable[str]) -> list[Event]:
-        """Return maintenance windows in the order of their ids; all of them must exist."""
-        return self._found(list(ids), _MAINTENANCES)
+    @property
+    def incidents(self) -> Timeline:
+        """The incidents that readers may see, in their order."""
+        return self._timeline(_INCIDENTS)
+
+    @property
+    def maintenances(self) -> Timeline:
+        """The maintenance windows, in their order."""
+        return self._timeline(_MAINTENANCES)
+
+    def events(self, incident_ids: Iterable[str], maintenance_ids: Iterable[str] = ()) -> list[Event]:
+        """Return incidents in the order of their ids, then maintenance windows; what does not exist is left out."""
+        return [*self._found(list(incident_ids), _INCIDENTS), *self._found(list(maintenance_ids), _MAINTENANCES)]
+
+    def find(self, event_id: str) -> Event | None:
+        """Return the incident or maintenance window of an id, whether readers may see it or not."""
+        return next(iter(self.events([event_id], [event_id])), None)
 
     def _found(self, ids: list[str], kind: _Kind) -> list[Event]:
         missing = [each for each in ids if each not in self._events]
         for start in range(0, len(missing), AT_ONCE):
             self._events.update(_read(missing[start : start + AT_ONCE], kind))
-        return [self._events[each] for each in ids]
+        found = (self._events.get(each) for each in ids)
+        return [event for event in found if event is not None and event.kind == kind.name]
+
+    def _timeline(self, kind: _Kind) -> Timeline:
+        if kind.name not in self._timelines:
+            component_ids: dict[str, list[str]] = {}
+            for owner, component_id in db.session.execute(kind.affected):
+                component_ids.setdefault(owner, []).append(component_id)
+            rows = db.session.execute(kind.places)
+            self._timelines[kind.name] = Timeline(kind.place(row, component_ids.get(row.id, ())) for row in rows)
+        return self._timelines[kind.name]
+
+    def _rearrange(self, timeline: Timeline, ids: list[str], kind: _Kind) -> None:
+        there = {event.row.id: event for event in self._found(ids, kind)}
+        for event_id in ids:
+            event = there.get(event_id)
+            if event is not None and event.is_published:
+                timeline.put(kind.place(event.row, (each.id for each in event.components)))
+            else:
+                timeline.remove(event_id)
 
 
 def _read(ids: Sequence[str], kind: _Kind) -> Iterator[tuple[str, Event]]:
     rows = db.session.execute(kind.events, {"ids": ids}).all()
+    if not rows:
+        return
     updates, components = _by_owner(kind.updates, ids), _by_owner(kind.components, ids)
     for row in rows:
-        yield row.id, Event(row, updates.get(row.id, ()), components.get(row.id, ()))
+        yield row.id, Event(kind.name, row, updates.get(row.id, ()), components.get(row.id, ()))
 
 
-def _by_owner(query: Select[Any], ids: Sequence[str]) -> Mapping[str, list[Any]]:
+def _by_owner(query: Select[*Columns], ids: Sequence[str]) -> Mapping[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for row in db.session.execute(query, {"ids": ids}):
         found.setdefault(row.owner, []).append(row)

@@ -209,6 +209,14 @@ def exists(folder: Path, path: str) -> bool:
     return (folder / file_name(path)).exists()
 
 
+def names(folder: Path, below: str) -> frozenset[str]:
+    """Return the names of the files in one of its folders; none if there is no such folder."""
+    try:
+        return frozenset(os.listdir(folder / below))  # noqa: PTH208  (names alone)
+    except FileNotFoundError:
+        return frozenset()
+
+
 def remove_others(folder: Path, paths: Iterable[str]) -> None:
     """Take away every page but these; styles stay, since pages in caches still name old ones."""
     names = {str(folder / file_name(path)) for path in paths}

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 from statuspage import shapes
-from statuspage.models import Component
 from statuspage.models.columns import ID_LENGTH
 from statuspage.rendering import json_text
 from statuspage.rules.vocabulary import MaintenanceStage, Stage
@@ -85,7 +84,7 @@ def _components(records: Records) -> Document:
     """List components and groups together, by position; a group that nothing is in is not on the page either."""
     frame, leaves = records.frame, records.leaves
     children = {group.id: [each for each in leaves if each.group_id == group.id] for group in records.groups}
-    listed = [shapes.component(frame, each) for each in leaves]
+    listed = [*records.outward.values()]
     listed += [shapes.group(frame, each, children[each.id]) for each in records.groups if children[each.id]]
     return {"components": sorted(listed, key=lambda each: int(each["position"]))}
 
@@ -226,10 +225,10 @@ def _affected(records: Records, shown: Event) -> list[Document]:
     What is gone from the page is gone from here too: clients look it up in the list of components.
     """
     found = _components_of(records, shown)
-    return [shapes.component(records.frame, each) for each in found if each.archived_at is None]
+    return [records.outward[each.id] for each in found if each.id in records.outward]
 
 
-def _components_of(records: Records, shown: Event) -> list[Component]:
+def _components_of(records: Records, shown: Event) -> list[Any]:
     places = {group.id: group.position for group in records.groups}
     named = [records.components[each.id] for each in shown.components]
     return sorted(named, key=lambda each: (each.position, places.get(each.group_id or "", 0)))

@@ -34,6 +34,7 @@ from statuspage.rules.vocabulary import (
 )
 from statuspage.settings import Settings
 from statuspage.site import page, publisher, snapshot
+from statuspage.site.roster import load_roster
 from statuspage.site.shelf import Shelf
 from tests import builders
 
@@ -301,11 +302,11 @@ def test_the_readers_read_model_knows_no_drill(writer: str, sign_in: str, now: d
     incident_id = drills.start_drill(OUTAGE, None, {}, writer, now)
     builders.post(MessageKind.ACKNOWLEDGE, incident_id, {sign_in: ComponentState.OUTAGE}, writer, now)
     assert page.load_entry(incident_id, Shelf()) is None
-    assert page.load_entry_ids() == []
+    assert page.load_entry_ids(Shelf()) == []
     assert page.load_latest(50, Shelf()) == ()
     assert page.entries_between(now - timedelta(days=1), now + timedelta(days=1), Shelf()) == ()
-    assert page.load_broken_promises(now, now + timedelta(days=1)) == []
-    found = page.load_component(sign_in, Shelf())
+    assert page.broken_promises(now, Shelf(), now + timedelta(days=1)) == []
+    found = page.load_component(sign_in, load_roster(), Shelf())
     assert found is not None
     assert found[1] == ()
 

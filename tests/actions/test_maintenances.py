@@ -27,6 +27,7 @@ from statuspage.rules.vocabulary import (
     SubscriptionKind,
 )
 from statuspage.site import page
+from statuspage.site.roster import load_roster
 from statuspage.site.shelf import Shelf
 from tests import builders
 
@@ -286,14 +287,14 @@ def test_a_window_never_touches_a_state_and_never_hides_one(sign_in: str, by: st
     shown = []
     for hours in range(6):
         tick(now + hours * HOUR)
-        found = page.load_component(sign_in, Shelf())
+        found = page.load_component(sign_in, load_roster(), Shelf())
         assert found is not None
         shown.append(found[0].in_maintenance)
     assert shown == [False, True, True, True, False, False]
     builders.window(now + 6 * HOUR, (sign_in,), scheduled_for=now + 6 * HOUR)
     tick(now + 6 * HOUR)
     builders.acknowledged(by, {sign_in: ComponentState.OUTAGE}, now + 6 * HOUR)
-    found = page.load_component(sign_in, Shelf())
+    found = page.load_component(sign_in, load_roster(), Shelf())
     assert found is not None
     assert (found[0].state, found[0].in_maintenance) == (ComponentState.OUTAGE, False)
     tick(now + 9 * HOUR)

@@ -132,6 +132,21 @@ def test_a_gap_in_the_record_of_changes_is_no_reason_to_trust(writer: str, sign_
     assert title(shelf, incident_id) == "Changed without a word"
 
 
+def test_one_update_takes_few_statements_whatever_the_page_has(
+    writer: str, sign_in: str, settings: Settings, asked: list[str], now: datetime
+) -> None:
+    others = [builders.component(now, f"Part {number}") for number in range(5)]
+    for number in range(5):
+        builders.acknowledged(writer, {sign_in: OUTAGE, others[number]: OUTAGE}, now + timedelta(minutes=number))
+    incident_id = builders.acknowledged(writer, dict.fromkeys((sign_in, *others), OUTAGE), now + timedelta(minutes=6))
+    publisher.refresh(settings, now + timedelta(minutes=6))
+    builders.post(MessageKind.UPDATE, incident_id, {}, writer, now + timedelta(minutes=7))
+    asked.clear()
+    written = publisher.refresh(settings, now + timedelta(minutes=7))
+    assert f"/incidents/{incident_id}" in written
+    assert len([each for each in asked if each.startswith("SELECT")]) <= 15, "\n\n".join(asked)
+
+
 # When a file was written is all that may differ.
 WRITTEN_AT = re.compile(rb"As of <time.*?</time>|generated-at\" content=\"[^\"]*\"|\"generated_at\": ?\"[^\"]*\"")
 
@@ -182,7 +197,7 @@ def test_whatever_happens_the_site_is_as_if_all_had_been_read_anew(
             window_id = ""
         publisher.refresh(settings, moment)
     kept = files(settings.site_dir)
-    publisher._shelf._events.clear()
+    publisher._shelf.clear()
     publisher.publish_all(settings, moment)
     anew = files(settings.site_dir)
     assert {name for name in anew if kept.get(name) != anew[name]} == set()

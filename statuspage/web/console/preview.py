@@ -52,7 +52,7 @@ from statuspage.site import page, publisher
 from statuspage.site.course import courses
 from statuspage.site.feeds import Feed, Item
 from statuspage.site.page import Entry, PublicComponent, PublicUpdate
-from statuspage.site.shelf import Shelf
+from statuspage.site.shelf import PUBLISHED, Shelf
 
 # What stands in a preview where each reader gets a link of their own.
 OWN_LINK = "(each reader's own link)"
@@ -364,7 +364,7 @@ def _mailed_states(incident: Incident, components: tuple[PublicComponent, ...]) 
         query = (
             select(IncidentComponent.component_id, IncidentComponent.state)
             .join(Incident)
-            .where(page.PUBLISHED, Incident.stage != Stage.RESOLVED, Incident.id != incident.id)
+            .where(PUBLISHED, Incident.stage != Stage.RESOLVED, Incident.id != incident.id)
             .where(IncidentComponent.component_id.in_(elsewhere))
         )
         for component_id, state in db.session.execute(query):
