@@ -122,7 +122,7 @@ def write_all(folder: Path, files: Mapping[str, bytes], *, even_unchanged: bool 
                 moves += [(_stage(staging, len(moves) + n, form[1]), target + form[0]) for n, form in enumerate(forms)]
         _move(staging, moves)
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        _leave(staging)
 
 
 def _brotli(body: bytes) -> bytes:
@@ -130,8 +130,19 @@ def _brotli(body: bytes) -> bytes:
 
 
 def _clear(staging: Path) -> None:
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    try:
+        staging.mkdir(parents=True)
+    except FileExistsError:
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir()
+
+
+def _leave(staging: Path) -> None:
+    try:
+        # Nothing is in it when all went well.
+        staging.rmdir()
+    except OSError:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _stage(staging: Path, number: int, content: bytes) -> str:
@@ -238,7 +249,7 @@ def write_current(folder: Path, current: Current) -> None:
         content = json.dumps(asdict(current), indent=1).encode()
         _move(staging, [(_stage(staging, 0, content), str(folder / CURRENT))])
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        _leave(staging)
 
 
 def read_current(folder: Path) -> Current | None:
