@@ -30,7 +30,8 @@ def incident_id(live: Live) -> str:
     builders.page(long_ago)
     by = builders.account(long_ago)
     checkout, search = (builders.component(long_ago, name) for name in ("Checkout", "Search"))
-    began = now - timedelta(minutes=10)
+    # Today, so that yesterday is known to have been up.
+    began = max(now - timedelta(minutes=10), now.replace(hour=0, minute=0, second=0, microsecond=0))
     made = builders.acknowledged(by, {checkout: ComponentState.OUTAGE}, began, title="Paying fails")
     builders.window(now, (search,), by, scheduled_for=now + timedelta(hours=3))
     live.publish()
