@@ -1,7 +1,7 @@
 """Plain language in the forms: marked, mended or posted as it is, and then on record."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 from flask import Flask
@@ -32,12 +32,7 @@ def incident_id(app: Flask, started: datetime) -> str:
 
 @pytest.fixture
 def resolved(app: Flask, started: datetime) -> str:
-    builders.page(started)
-    states, by = {builders.component(started): ComponentState.OUTAGE}, builders.account(started)
-    made = builders.acknowledged(by, states, started - timedelta(minutes=50))
-    fine = dict.fromkeys(states, ComponentState.OPERATIONAL)
-    builders.post(MessageKind.RESOLVE, made, fine, by, started - timedelta(minutes=5))
-    return made
+    return builders.resolved(started)
 
 
 @pytest.fixture
