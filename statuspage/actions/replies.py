@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from statuspage.actions.ledger import audit
@@ -31,9 +31,9 @@ class Reply:
 
 
 def saved_replies(*, archived: bool = False) -> list[SavedReply]:
-    """Return the replies to choose from, or those put away, by title."""
+    """Return the replies to choose from, or those put away: the worst first, then by title."""
     is_archived = SavedReply.archived_at.is_not(None) if archived else SavedReply.archived_at.is_(None)
-    return list(db.session.scalars(select(SavedReply).where(is_archived).order_by(SavedReply.title, SavedReply.id)))
+    return list(db.session.scalars(select(SavedReply).where(is_archived).order_by(SavedReply.severity, func.lower(SavedReply.title), SavedReply.id)))
 
 
 def get_reply(reply_id: str) -> SavedReply:
