@@ -226,6 +226,7 @@ def test_an_administrator_says_what_customers_know_and_what_they_do_not(admin: V
     assert admin.post(WORDS, {"word": "  Billing  Core ", "list": "internal"}).status_code == 303
     assert admin.post(WORDS, {"word": "failover", "list": "allowed"}).status_code == 303
     page = text_of(check_page(admin.get(WORDS).text))
+    assert "Added: it counts from the next text on." in page
     assert "Marked billing core" in page
     assert "Never marked failover" in page
     answer = admin.post(path, update(being_done="The failover of the billing core goes on."))
@@ -236,6 +237,7 @@ def test_an_administrator_says_what_customers_know_and_what_they_do_not(admin: V
 
     word = db.session.scalars(select(OwnWord.id).where(OwnWord.word == "billing core")).one()
     assert admin.post(f"{WORDS}{word}/remove", {}, on=WORDS).status_code == 303
+    assert "Removed from the list." in admin.get(WORDS).text
     assert admin.post(path, update(being_done="The failover of the billing core goes on.")).status_code == 303
 
 

@@ -53,7 +53,10 @@ def add() -> ResponseReturnValue:
     form = request.form
     kind = choose(ChannelKind, form.get("kind", ""), "kind", "Please choose a kind.")
     owner = form.get("account_id", "") or None
-    channels.add_channel(kind, form.get("name", ""), form.get("url", ""), owner, current_user.id, clock.now())
+    channel_id = channels.add_channel(
+        kind, form.get("name", ""), form.get("url", ""), owner, current_user.id, clock.now()
+    )
+    done.say(f"“{db.session.get_one(Channel, channel_id).name}” was added: send it a test.")
     return redirect(url_for("admin_channels.index"), 303)
 
 

@@ -29,14 +29,15 @@ def index() -> ResponseReturnValue:
 def create() -> ResponseReturnValue:
     """Add a component."""
     form = request.form
-    components.create_component(
+    component_id = components.create_component(
         form.get("name", ""),
         form.get("description", ""),
         form.get("group_id", ""),
         current_user.id,
         clock.now(),
     )
-    return redirect(url_for("admin_components.index"), 303)
+    done.say(f"“{_get(component_id).name}” was added: it is on the public page.")
+    return redirect(url_for("admin_components.index", _anchor=f"component-{component_id}"), 303)
 
 
 @blueprint.post("/groups")
@@ -44,10 +45,11 @@ def create() -> ResponseReturnValue:
 def create_group() -> ResponseReturnValue:
     """Add a group."""
     try:
-        components.create_group(request.form.get("name", ""), current_user.id, clock.now())
+        group_id = components.create_group(request.form.get("name", ""), current_user.id, clock.now())
     except RuleBroken as broken:
         errors = {f"group_{field}": sentence for field, sentence in broken.errors.items()}
         return _page({"group_name": request.form.get("name", "")}, errors), 422
+    done.say(f"The group “{_get_group(group_id).name}” was added: it is shown once a component is in it.")
     return redirect(url_for("admin_components.index"), 303)
 
 
@@ -60,6 +62,7 @@ def edit_group(group_id: str) -> ResponseReturnValue:
     except RuleBroken as broken:
         errors = {f"{group_id}_{field}": sentence for field, sentence in broken.errors.items()}
         return _page({f"{group_id}_name": request.form.get("name", "")}, errors), 422
+    done.say(f"The group is now called “{_get_group(group_id).name}”.")
     return redirect(url_for("admin_components.index"), 303)
 
 
@@ -97,6 +100,7 @@ def edit(component_id: str) -> ResponseReturnValue:
         )
     except RuleBroken as broken:
         return _component_page(_get(component_id), typed(), broken.errors), 422
+    done.say(f"“{_get(component_id).name}” was saved.")
     return redirect(url_for("admin_components.index"), 303)
 
 

@@ -7,7 +7,7 @@ from flask_login import current_user
 from statuspage import clock
 from statuspage.actions.wording import add_word, listed_words, remove_word
 from statuspage.rules.vocabulary import AccountRole
-from statuspage.web import access
+from statuspage.web import access, done
 from statuspage.web.forms import show_again
 
 blueprint = Blueprint("admin_words", __name__, url_prefix="/admin/words")
@@ -25,6 +25,7 @@ def index() -> ResponseReturnValue:
 def add() -> ResponseReturnValue:
     """Add a word to one of the lists."""
     add_word(request.form.get("word", ""), request.form.get("list") == "allowed", current_user.id, clock.now())
+    done.say("Added: it counts from the next text on.")
     return redirect(url_for("admin_words.index"), 303)
 
 
@@ -33,6 +34,7 @@ def add() -> ResponseReturnValue:
 def remove(word_id: str) -> ResponseReturnValue:
     """Take a word out of its list."""
     remove_word(word_id, current_user.id, clock.now())
+    done.say("Removed from the list.")
     return redirect(url_for("admin_words.index"), 303)
 
 
