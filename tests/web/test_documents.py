@@ -5,7 +5,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
-from flask import Flask
 from sqlalchemy import func, select
 
 from statuspage import clock
@@ -30,23 +29,8 @@ EMAIL = {"what_happened": "A change overloaded <sign-in>.", "prevention": "We te
 
 
 @pytest.fixture
-def incident_id(app: Flask, started: datetime) -> str:
-    return builders.resolved(started)
-
-
-@pytest.fixture
 def email(incident_id: str) -> str:
     return f"/console/incidents/{incident_id}/post-incident-email"
-
-
-@pytest.fixture
-def author(incident_id: str, arrive: Arrive) -> Visitor:
-    return arrive(AccountRole.COMMS)
-
-
-@pytest.fixture
-def reviewer(incident_id: str, arrive: Arrive) -> Visitor:
-    return arrive(AccountRole.RESPONDER)
 
 
 def announced() -> int:

@@ -32,23 +32,8 @@ PUBLIC = WHOLE | {"public_text": "Sign-in failed, and **here is why**."}
 
 
 @pytest.fixture
-def incident_id(app: Flask, started: datetime) -> str:
-    return builders.resolved(started)
-
-
-@pytest.fixture
 def path(incident_id: str) -> str:
     return f"/console/incidents/{incident_id}/post-mortem"
-
-
-@pytest.fixture
-def author(incident_id: str, arrive: Arrive) -> Visitor:
-    return arrive(AccountRole.COMMS)
-
-
-@pytest.fixture
-def reviewer(incident_id: str, arrive: Arrive) -> Visitor:
-    return arrive(AccountRole.RESPONDER)
 
 
 def write(visitor: Visitor, path: str, fields: dict[str, str], act: str) -> int:
