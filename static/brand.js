@@ -1,4 +1,4 @@
-// The settings of the page: how an accent looks, while it is typed.
+// The settings of the page: how an accent looks, while it is typed; which languages are left to offer.
 "use strict";
 const accent = document.querySelector("[data-accent]");
 const sample = document.getElementById("sample");
@@ -26,3 +26,9 @@ well.value = isWhole() ? accent.value : "#2f4cc2";
 accent.after(well);
 well.addEventListener("input", () => { accent.value = well.value; show(); });
 accent.addEventListener("input", () => { if (isWhole()) well.value = accent.value; show(); });
+
+// The page's own language is not one of the others.
+const own = document.getElementById("field-language");
+own.addEventListener("change", () => {
+  for (const choice of document.querySelectorAll("[data-language]")) choice.hidden = choice.dataset.language === own.value;
+});

@@ -76,6 +76,7 @@ for (const input of document.querySelectorAll("input[data-utc]")) {
   note.className = "local";
   const show = () => {
     const instant = new Date(`${input.value}Z`);
+    note.hidden = instant.getTimezoneOffset() === 0;
     const local = instant.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
     note.textContent = Number.isNaN(instant.getTime()) ? "" : `${input.value.slice(11, 16)} UTC is ${local} your time`;
   };

@@ -4,11 +4,13 @@ import itertools
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import select
+
 from statuspage.actions import action_items, channels, components, incidents, maintenances, people, subscriptions
 from statuspage.actions.people import Browser
 from statuspage.actions.subscriptions import SignUp
 from statuspage.db import db
-from statuspage.models import Incident, Maintenance, Subscriber
+from statuspage.models import Document, Incident, Maintenance, Subscriber
 from statuspage.rules import messages
 from statuspage.rules.subscriptions import Choice, identity
 from statuspage.rules.vocabulary import (
@@ -111,6 +113,16 @@ def acknowledged(by: str, states: dict[str, ComponentState], now: datetime, **ab
     return incident_id
 
 
+def resolved(now: datetime) -> str:
+    """Return the id of an incident on a fresh page, told 50 minutes before ``now`` and resolved 5 minutes before."""
+    page(now)
+    states, by = {component(now): ComponentState.OUTAGE}, account(now)
+    incident_id = acknowledged(by, states, now - timedelta(minutes=50))
+    fine = dict.fromkeys(states, ComponentState.OPERATIONAL)
+    post(MessageKind.RESOLVE, incident_id, fine, by, now - timedelta(minutes=5))
+    return incident_id
+
+
 def version(incident_id: str) -> int:
     """Return the newest version, as somebody sees who has just opened the incident."""
     return db.session.get_one(Incident, incident_id, populate_existing=True).version
@@ -161,3 +173,10 @@ def task(owner: str, now: datetime, **changes: str) -> dict[str, str]:
 
 def action_item(incident_id: str, by: str, now: datetime, *, owner: str = "", **changes: str) -> str:
     return action_items.add(incident_id, task(owner or by, now, **changes), nonce(), by, now)
+
+
+def newest_document() -> Document:
+    """Return the text that was begun last, as it stands now."""
+    db.session.rollback()
+    query = select(Document).order_by(Document.created_at.desc()).limit(1)
+    return db.session.scalars(query.execution_options(populate_existing=True)).one()

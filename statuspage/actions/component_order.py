@@ -15,9 +15,9 @@ Listed = TypeVar("Listed", Component, ComponentGroup)
 
 
 def check_place(text: str) -> int:
-    """Return the place in a list that was asked for, from 1. Raises RuleBroken on ``place``."""
+    """Return the place in a list that was asked for, from 1. Raises RuleBroken on the whole form."""
     if not (text.isascii() and text.isdigit() and len(text) < 6):
-        raise RuleBroken({"place": "Please give a place in the list, such as 1."})
+        raise RuleBroken({"": "Please give a place in the list, such as 1."})
     return int(text)
 
 

@@ -300,7 +300,7 @@ def post_update(
         maintenance.stage = stage
         return say(session, maintenance, kind, body, message.tell, by, now)
 
-    return _once(maintenance_id, repr((stage, message)), message.overridden, version, nonce, act, by, now)
+    return _once(maintenance_id, f"update: {stage.value}", message, version, nonce, act, by, now)
 
 
 def start(maintenance_id: str, message: Message, version: int, nonce: str, by: str | None, now: datetime) -> str:
@@ -319,7 +319,7 @@ def start(maintenance_id: str, message: Message, version: int, nonce: str, by: s
             maintenance.finishes_itself = False
         return say(session, maintenance, MaintenanceMessage.STARTED, message.body, message.tell, by, now)
 
-    return _once(maintenance_id, repr(("start", message)), message.overridden, version, nonce, act, by, now)
+    return _once(maintenance_id, "start", message, version, nonce, act, by, now)
 
 
 def finish(maintenance_id: str, message: Message, version: int, nonce: str, by: str | None, now: datetime) -> str:
@@ -335,7 +335,7 @@ def finish(maintenance_id: str, message: Message, version: int, nonce: str, by: 
         maintenance.stage, maintenance.completed_at = MaintenanceStage.COMPLETED, now
         return say(session, maintenance, MaintenanceMessage.FINISHED, message.body, message.tell, by, now)
 
-    return _once(maintenance_id, repr(("finish", message)), message.overridden, version, nonce, act, by, now)
+    return _once(maintenance_id, "finish", message, version, nonce, act, by, now)
 
 
 def cancel(maintenance_id: str, message: Message, version: int, nonce: str, by: str | None, now: datetime) -> str:
@@ -348,7 +348,7 @@ def cancel(maintenance_id: str, message: Message, version: int, nonce: str, by: 
     def act(session: Session, maintenance: Maintenance) -> str:
         return _call_off(session, maintenance, message, by, now)
 
-    return _once(maintenance_id, repr(("cancel", message)), message.overridden, version, nonce, act, by, now)
+    return _once(maintenance_id, "call off", message, version, nonce, act, by, now)
 
 
 def _call_off(session: Session, maintenance: Maintenance, message: Message, by: str | None, now: datetime) -> str:
@@ -380,7 +380,7 @@ def change(maintenance_id: str, wanted: Change, version: int, nonce: str, by: st
             raise RuleBroken(errors)
         return maintenance.id
 
-    _once(maintenance_id, repr(wanted), wanted.overridden, version, nonce, act, by, now)
+    _once(maintenance_id, "change", wanted, version, nonce, act, by, now)
 
 
 def _change_words(_session: Session, maintenance: Maintenance, wanted: Change, _by: str | None, _now: datetime) -> None:
@@ -485,8 +485,8 @@ def planned_windows(session: Session, series_id: str) -> Sequence[Maintenance]:
 
 def _once(
     maintenance_id: str,
-    content: str,
-    overridden: Sequence[str],
+    did: str,
+    wanted: Message | Change,
     version: int,
     nonce: str,
     act: Callable[[Session, Maintenance], str],
@@ -497,7 +497,7 @@ def _once(
     with transaction(now) as session:
         take_page(session)
         claim_id = new_id()
-        earlier = claim_form(session, nonce, claim_id, repr((maintenance_id, content)), by, now)
+        earlier = claim_form(session, nonce, claim_id, repr((maintenance_id, did, wanted)), by, now)
         if earlier is not None:
             return earlier
         maintenance = _take(session, maintenance_id, version)
@@ -506,8 +506,8 @@ def _once(
         result = act(session, maintenance)
         maintenance.updated_at = now
         settle(session, maintenance, now)
-        record_override(session, "maintenance", maintenance_id, None, overridden, by, now)
-        audit(session, by, "change", "maintenance", maintenance_id, now, stage=maintenance.stage, did=content[:200])
+        record_override(session, "maintenance", maintenance_id, None, wanted.overridden, by, now)
+        audit(session, by, "change", "maintenance", maintenance_id, now, stage=maintenance.stage, did=did)
         return result
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from statuspage.actions.ledger import audit
@@ -12,7 +12,7 @@ from statuspage.db import db, transaction
 from statuspage.models import Component, SavedReply, new_id
 from statuspage.rules.languages import check_language
 from statuspage.rules.messages import check_opening, check_title
-from statuspage.rules.vocabulary import ComponentState, Conflict, NotFound, RuleBroken, Severity
+from statuspage.rules.vocabulary import ComponentState, Conflict, NotFound, RuleBroken, Severity, choose
 
 CHANGED = "Somebody else changed this reply while you were writing. Yours is kept below."
 
@@ -22,7 +22,7 @@ class Reply:
     """What is asked for when a reply is saved."""
 
     title: str
-    severity: Severity
+    severity: str
     language: str
     states: Mapping[str, ComponentState]
     """Component id to the state the incident gives it."""
@@ -31,9 +31,15 @@ class Reply:
 
 
 def saved_replies(*, archived: bool = False) -> list[SavedReply]:
-    """Return the replies to choose from, or those put away, by title."""
+    """Return the replies to choose from, or those put away: the worst first, then by title."""
     is_archived = SavedReply.archived_at.is_not(None) if archived else SavedReply.archived_at.is_(None)
-    return list(db.session.scalars(select(SavedReply).where(is_archived).order_by(SavedReply.title, SavedReply.id)))
+    return list(
+        db.session.scalars(
+            select(SavedReply)
+            .where(is_archived)
+            .order_by(SavedReply.severity, func.lower(SavedReply.title), SavedReply.id)
+        )
+    )
 
 
 def get_reply(reply_id: str) -> SavedReply:
@@ -98,9 +104,10 @@ def _take(session: Session, reply_id: str) -> SavedReply:
 def _checked(session: Session, reply: Reply) -> dict[str, object]:
     """Return the columns of a reply; every mistake is told at once."""
     errors: dict[str, str] = {}
-    values: dict[str, object] = {"severity": reply.severity, "states": dict(reply.states)}
+    values: dict[str, object] = {"states": dict(reply.states)}
     for name, check in (
         ("title", lambda: check_title(reply.title)),
+        ("severity", lambda: choose(Severity, reply.severity, "severity", "Please choose a severity.")),
         ("language", lambda: check_language(reply.language)),
         ("fields", lambda: check_opening(reply.fields)),
     ):

@@ -251,7 +251,13 @@ def check_template(kind: MessageKind, template: str) -> str:
     unknown = sorted(found - known.keys())
     missing = [name for name, required in known.items() if required and name not in found]
     sentences = [f"There is no placeholder {{{name}}}." for name in unknown]
-    sentences += [f"The placeholder {{{name}}} is missing." for name in missing]
+    if missing:
+        *others, last = [f"{{{name}}}" for name in missing]
+        sentences.append(
+            f"The placeholders {', '.join(others)} and {last} are missing."
+            if others
+            else f"The placeholder {last} is missing."
+        )
     if sentences:
         raise RuleBroken({"text": " ".join(sentences)})
     return plain

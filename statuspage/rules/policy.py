@@ -280,7 +280,11 @@ def _read_holding(name: str, value: object, present: Policy) -> HoldingUpdate:
     if not isinstance(enabled, bool):
         raise RuleBroken({name: "enabled is true or false."})
     if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_HOLDING_UPDATES:
-        raise RuleBroken({name: f"max_in_a_row is a number from 1 to {MOST_HOLDING_UPDATES}."})
+        raise RuleBroken(
+            {
+                name: f"Please give a number from 1 to {MOST_HOLDING_UPDATES} for how many may come in a row (max_in_a_row)."
+            }
+        )
     at = _read_offset(name, value["at"]) if "at" in value else merged.at
     if at < timedelta(0):
         raise RuleBroken(

@@ -1,12 +1,13 @@
-"""What every console form carries: its nonce, made here and good for one posting."""
+"""What forms share: the nonce of one posting, what was typed, and the page that says what is wrong."""
 
 import secrets
+from collections.abc import Callable
 
-from flask import current_app, request
+from flask import Blueprint, current_app, request
 from flask_login import current_user
 
 from statuspage.links import Purpose, make_token, read_token
-from statuspage.rules.vocabulary import RuleBroken
+from statuspage.rules.vocabulary import Conflict, RuleBroken
 
 STALE = "This form is too old or was not made here. Nothing was posted: please check it and post again."
 
@@ -41,3 +42,12 @@ def posted_version() -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise RuleBroken({"": STALE})
     return int(text)
+
+
+def show_again(blueprint: Blueprint, page: Callable[[dict[str, str], dict[str, str]], str]) -> None:
+    """Answer a form of ``blueprint`` that breaks a rule, or that comes too late, with its ``page`` and what is wrong.
+
+    What breaks a rule stays in its field. What conflicts is a button of a row, with nothing typed.
+    """
+    blueprint.register_error_handler(RuleBroken, lambda broken: (page(typed(), broken.errors), 422))
+    blueprint.register_error_handler(Conflict, lambda conflict: (page({}, {"": str(conflict)}), 409))

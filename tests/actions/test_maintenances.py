@@ -14,7 +14,7 @@ from statuspage.actions.audiences import audience, maintenance_reach
 from statuspage.actions.maintenances import Change, Message, SeriesEnd
 from statuspage.db import db, transaction
 from statuspage.delivery import announcements
-from statuspage.models import Announcement, Component, Delivery, Maintenance, MaintenanceSeries
+from statuspage.models import Announcement, AuditEntry, Component, Delivery, Maintenance, MaintenanceSeries
 from statuspage.models import Change as PublicChange
 from statuspage.rules.subscriptions import Choice
 from statuspage.rules.vocabulary import (
@@ -209,6 +209,8 @@ def test_start_check_and_finish_by_hand(sign_in: str, by: str, now: datetime) ->
     )
     do(maintenances.finish, window_id, by, now + 2 * HOUR, Message("All is well.", True))
     window = get(window_id)
+    entries = db.session.scalars(select(AuditEntry).where(AuditEntry.action == "change").order_by(AuditEntry.id))
+    assert [entry.detail["did"] for entry in entries] == ["start", "update: verifying", "finish"]
     assert (window.stage, window.started_at, window.completed_at) == ("completed", now + HOUR, now + 2 * HOUR)
     assert window.updates[0].body == "All is well."
     tick(now + 9 * DAY)

@@ -8,15 +8,16 @@ from playwright.sync_api import Page, expect
 
 from statuspage import clock
 from statuspage.actions import people
+from statuspage.actions.policies import edit_policy
 from statuspage.links import Purpose
 from statuspage.models import Incident, Update
-from statuspage.rules.vocabulary import AccountRole, ComponentState
+from statuspage.rules.vocabulary import AccountRole, ComponentState, MessageKind, Severity
 from statuspage.web import subscribe
 from tests import builders
 from tests.browser import everything
 from tests.browser.conftest import Live
 from tests.browser.everything import ADMIN, Everything, first
-from tests.browser.looking import look, look_after, look_at_frame
+from tests.browser.looking import look, look_after, look_at_frame, look_here
 
 pytestmark = pytest.mark.browser
 
@@ -89,7 +90,21 @@ def test_every_page_about_incidents(whole: Everything, live: Live, open_page: Op
     paths = everything.incident_pages(whole)
     live.publish()
     page = open_page(ADMIN)
-    refuse(problems_of(page, paths))
+    problems = problems_of(page, paths)
+    problems += look(page, held_update(whole))
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    problems += look_here(page, "the list of keys", page.request.get(page.url).text())
+    refuse(problems)
+
+
+def held_update(whole: Everything) -> str:
+    """Return the path of a room in which an update can be taken back, as its writer sees it after posting."""
+    edit_policy(Severity.SEV1, {"undo_window": "PT10M"}, None, whole.by, whole.now)
+    incident_id = whole.open("Returns are not booked", "Orders and returns", ComponentState.OUTAGE)
+    whole.post(MessageKind.UPDATE, incident_id, "Orders and returns", ComponentState.OUTAGE, 0)
+    return f"/console/incidents/{incident_id}?posted=update"
 
 
 def test_every_other_page_of_the_console(whole: Everything, live: Live, open_page: Open) -> None:

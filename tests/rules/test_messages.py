@@ -108,6 +108,7 @@ def test_a_line_with_nothing_to_say_is_left_out() -> None:
     [
         ("{affected} {being_done} {next_update_by} {nonsense}", "There is no placeholder {nonsense}."),
         ("{affected} {next_update_by}", "The placeholder {being_done} is missing."),
+        ("", "The placeholders {affected}, {being_done} and {next_update_by} are missing."),
         ("x" * 4001, "Please keep the template under 4000 characters."),
     ],
 )

@@ -123,6 +123,24 @@ def arrive(app: Flask) -> Callable[[AccountRole], Visitor]:
 
 
 @pytest.fixture
+def incident_id(app: Flask, started: datetime) -> str:
+    """An incident that is resolved; a file of tests about another kind has one of its own."""
+    return builders.resolved(started)
+
+
+@pytest.fixture
+def author(incident_id: str, arrive: Callable[[AccountRole], Visitor]) -> Visitor:
+    """Somebody who writes the texts that follow an incident."""
+    return arrive(AccountRole.COMMS)
+
+
+@pytest.fixture
+def reviewer(incident_id: str, arrive: Callable[[AccountRole], Visitor]) -> Visitor:
+    """Somebody else, who may approve them."""
+    return arrive(AccountRole.RESPONDER)
+
+
+@pytest.fixture
 def started() -> datetime:
     """A moment a little before the real now, for what is set up before the visit."""
     return clock.now()

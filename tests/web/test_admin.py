@@ -34,15 +34,19 @@ def test_only_administrators_get_in(role: AccountRole, path: str, arrive: Arrive
 
 
 def test_groups_and_components_are_added_changed_and_archived(admin: Visitor) -> None:
-    assert admin.post("/admin/components/groups", {"name": "Web"}, on="/admin/components/").status_code == 303
+    index = "/admin/components/"
+    assert admin.post(f"{index}groups", {"name": "Web"}, on=index).status_code == 303
+    assert "The group “Web” was added" in admin.get(index).text
     group_id = db.session.scalars(select(ComponentGroup.id)).one()
     fields = {"name": "Sign-in", "description": "The way in", "group_id": group_id}
-    assert admin.post("/admin/components/", fields).status_code == 303
+    assert admin.post(index, fields).status_code == 303
+    assert "“Sign-in” was added" in admin.get(index).text
     component = db.session.scalars(select(Component)).one()
     assert (component.name, component.group_id, component.state) == ("Sign-in", group_id, ComponentState.OPERATIONAL)
     path = f"/admin/components/{component.id}"
     changed = {"name": "Login", "description": "", "group_id": "", "state": "degraded"}
     assert admin.post(path, changed).status_code == 303
+    assert "“Login” was saved." in admin.get(index).text
     db.session.expire_all()
     assert (component.name, component.group_id, component.state) == ("Login", None, ComponentState.DEGRADED)
     assert admin.post(f"{path}/archive", {}, on=path).status_code == 303

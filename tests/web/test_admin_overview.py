@@ -30,9 +30,10 @@ def words(visitor: Visitor) -> str:
 
 def test_a_new_page_says_what_is_missing_and_what_to_do_first(admin: Visitor) -> None:
     page = words(admin)
-    assert "Next step: Page Say where readers get help: the support address is empty. Go to Page 4 more below" in page
+    first = "Next step: Components Add the parts of your product that customers know by name. Go to Components"
+    assert f"{first} 4 more below" in page
     for sentence in (
-        "Components ○ to do None yet Add the parts of your product that customers know by name.",
+        "Page ○ to do “Larkspur”, days by Etc/UTC Say where readers get help: the support address is empty.",
         "People ○ to do 1 person, 1 administrator Invite a second person",
         "Channels ○ to do None yet",
         "Mail ○ to do Kept as files Set SENDGRID_API_KEY or SMTP_URL",
@@ -80,6 +81,22 @@ def test_every_page_of_administration_is_in_the_menu_and_opens(admin: Visitor) -
         assert answer.status_code == 200
         check_page(answer.text)
         assert f'href="{link.get("href")}" aria-current="page"' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "entry"),
+    [
+        ("words", "templates"),
+        ("channels", "integrations"),
+        ("suppressions", "subscribers"),
+        ("imports", "subscribers"),
+    ],
+)
+def test_a_page_that_is_not_in_the_menu_is_found_under_another(path: str, entry: str, admin: Visitor) -> None:
+    assert f'href="/admin/{path}/"' in admin.get(f"/admin/{entry}/").text
+    page = admin.get(f"/admin/{path}/").text
+    assert f'<a href="/admin/{entry}/" aria-current="page">' in page
+    assert f'<p class="crumb"><a href="/admin/{entry}/">' in page
 
 
 def test_others_see_neither_menu_nor_link(page_id: str, arrive: Callable[[AccountRole], Visitor]) -> None:

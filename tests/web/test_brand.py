@@ -111,7 +111,7 @@ def test_links_are_saved_and_a_wrong_one_is_said_beside_its_line(admin: Visitor)
     assert wrong.status_code == 422
     assert 'aria-describedby="error-footer_1"' in wrong.text
     assert 'value="http://example.com/imprint"' in wrong.text
-    check_page(wrong.text)
+    assert "Link 2 in the footer: Please give an address that begins with https://." in text_of(check_page(wrong.text))
     assert admin.post(f"{PAGE}links", fields | {"footer_1": "https://example.com/imprint"}, on=PAGE).status_code == 303
     assert saved().header_links == [["Product", "https://example.com/"]]
     assert saved().footer_links == [["Imprint", "https://example.com/imprint"]]
@@ -124,6 +124,17 @@ def test_css_that_loads_something_is_refused_with_its_line_and_kept_in_the_form(
     assert ".a { background: url(x) }" in wrong.text
     assert admin.post(f"{PAGE}css", {"custom_css": CSS}, on=PAGE).status_code == 303
     assert saved().custom_css == CSS
+
+
+def test_the_page_s_own_language_is_not_one_of_the_others(admin: Visitor) -> None:
+    def others() -> list[str | None]:
+        choices = [each for each in check_page(admin.get(PAGE).text).iter("label") if "data-language" in each.attrib]
+        return [each.get("data-language") for each in choices if "hidden" not in each.attrib]
+
+    assert others() == ["de", "fr"]
+    admin.post(f"{PAGE}languages", {"language": "de", "languages": "en"}, on=PAGE)
+    assert others() == ["en", "fr"]
+    assert saved().languages == ["en"]
 
 
 def test_who_changed_what_is_on_record(admin: Visitor) -> None:

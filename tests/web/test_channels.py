@@ -41,6 +41,7 @@ def test_a_channel_is_added_and_its_address_kept_from_the_page(admin: Visitor) -
     assert "There is no channel yet" in words(admin)
     assert admin.post(PATH, FIELDS).status_code == 303
     page = words(admin)
+    assert "“#incidents” was added: send it a test." in page
     assert "#incidents Slack, whole team, https://hooks.slack.com" in page
     assert "Nothing was posted here yet." in page
     assert "sEcReT" not in admin.get(PATH).text

@@ -14,6 +14,7 @@ from statuspage.models import Component, Incident, RoleAssignment, Update
 from statuspage.rules.times import typed_instant
 from statuspage.rules.vocabulary import AccountRole, ComponentState, MessageKind
 from tests import builders
+from tests.pagechecks import check_page, text_of
 from tests.typed import typed
 from tests.web.conftest import Visitor
 
@@ -59,6 +60,22 @@ def updates() -> int:
 def incident() -> Incident:
     db.session.rollback()
     return db.session.scalars(select(Incident)).one()
+
+
+@pytest.mark.parametrize(
+    ("role", "sentence"),
+    [
+        (AccountRole.ADMIN, "there are none yet. Add the first component"),
+        (AccountRole.COMMS, "there are none yet. Please ask an administrator to add them."),
+    ],
+)
+def test_a_board_without_components_says_so_and_who_adds_them(role: AccountRole, sentence: str, arrive: Arrive) -> None:
+    visitor = arrive(role)
+    page = text_of(check_page(visitor.get("/console/").text))
+    assert "The public page says: No components listed yet" in page
+    assert sentence in page
+    for path in ("incidents/new", "maintenance/new", "drills/"):
+        assert "There are no components yet." in visitor.get(f"/console/{path}").text, path
 
 
 def test_declaring_leads_to_the_first_message_with_most_of_it_filled_in(comms: Visitor, sign_in_component: str) -> None:

@@ -348,7 +348,8 @@ def test_every_console_page_says_when_no_mail_leaves(
         page = words(admin.get(path).text)
         assert f"No mail leaves since {started:%H:%M} UTC: SendGrid refused the key. " in page
         assert "It is tried again at" in page
-        assert ("Somebody has to look at the settings." in page) is asks
+        assert ("Somebody has to look at the settings of mail." in page) is asks
+    assert ("please tell an administrator" in arrive(AccountRole.COMMS).get("/console/").text) is asks
     answer = admin.get("/readyz")
     assert answer.json["mail"].startswith("stopped since 20")  # type: ignore[index]
     # Why is for those who sign in; and it is no reason to send readers elsewhere.

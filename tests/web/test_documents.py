@@ -5,7 +5,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
-from flask import Flask
 from sqlalchemy import func, select
 
 from statuspage import clock
@@ -16,7 +15,6 @@ from statuspage.models import Account, Announcement, Document, Incident, Promise
 from statuspage.rules.times import typed_instant
 from statuspage.rules.vocabulary import (
     AccountRole,
-    ComponentState,
     DocumentKind,
     DocumentState,
     MessageKind,
@@ -31,34 +29,8 @@ EMAIL = {"what_happened": "A change overloaded <sign-in>.", "prevention": "We te
 
 
 @pytest.fixture
-def incident_id(app: Flask, started: datetime) -> str:
-    builders.page(started)
-    states, by = {builders.component(started): ComponentState.OUTAGE}, builders.account(started)
-    made = builders.acknowledged(by, states, started - timedelta(minutes=50))
-    fine = dict.fromkeys(states, ComponentState.OPERATIONAL)
-    builders.post(MessageKind.RESOLVE, made, fine, by, started - timedelta(minutes=5))
-    return made
-
-
-@pytest.fixture
 def email(incident_id: str) -> str:
     return f"/console/incidents/{incident_id}/post-incident-email"
-
-
-@pytest.fixture
-def author(incident_id: str, arrive: Arrive) -> Visitor:
-    return arrive(AccountRole.COMMS)
-
-
-@pytest.fixture
-def reviewer(incident_id: str, arrive: Arrive) -> Visitor:
-    return arrive(AccountRole.RESPONDER)
-
-
-def document() -> Document:
-    db.session.rollback()
-    query = select(Document).order_by(Document.created_at.desc()).limit(1)
-    return db.session.scalars(query.execution_options(populate_existing=True)).one()
 
 
 def announced() -> int:
@@ -75,14 +47,14 @@ def test_the_form_opens_with_what_is_known(author: Visitor, email: str) -> None:
 
 def test_one_writes_another_approves_and_it_is_sent(author: Visitor, reviewer: Visitor, email: str) -> None:
     assert author.post(email, EMAIL, act="submit").status_code == 303
-    assert document().state is DocumentState.IN_REVIEW
+    assert builders.newest_document().state is DocumentState.IN_REVIEW
     assert "You wrote this text" in author.get(email).text
     assert reviewer.post(email, {}, act="approve").status_code == 303
     page = author.get(email).text
     assert "Send now" in page
     assert "overloaded &lt;sign-in&gt;" in page
     assert author.post(email, {}, act="send").status_code == 303
-    assert (document().state, announced()) == (DocumentState.SENT, 1)
+    assert (builders.newest_document().state, announced()) == (DocumentState.SENT, 1)
     assert author.post(email, {}, act="send").status_code == 409
     assert announced() == 1
 
@@ -91,7 +63,7 @@ def test_an_author_who_presses_approve_is_refused(author: Visitor, email: str) -
     author.post(email, EMAIL, act="submit")
     answer = author.post(email, {}, act="approve")
     assert (answer.status_code, "second person has to review" in answer.text) == (422, True)
-    assert document().state is DocumentState.IN_REVIEW
+    assert builders.newest_document().state is DocumentState.IN_REVIEW
 
 
 def test_a_text_sent_back_shows_why_and_is_written_anew(author: Visitor, reviewer: Visitor, email: str) -> None:
@@ -132,7 +104,7 @@ def test_two_who_write_at_once_lose_nothing(author: Visitor, reviewer: Visitor, 
     reviewer.post(email, EMAIL, act="save")
     answer = author.post_as_is(email, seen | EMAIL | {"prevention": "Something else.", "act": "save"})
     assert (answer.status_code, "Something else." in answer.text) == (409, True)
-    assert document().fields["prevention"] == "We test such changes first."
+    assert builders.newest_document().fields["prevention"] == "We test such changes first."
 
 
 def test_an_email_is_scheduled(author: Visitor, reviewer: Visitor, email: str, started: datetime) -> None:
@@ -211,7 +183,7 @@ def test_closing_says_what_is_owed_and_waivers_take_two(author: Visitor, reviewe
 
 def test_kinds_of_text_do_not_mix(author: Visitor, incident_id: str, email: str) -> None:
     author.post(email, EMAIL, act="save")
-    assert document().kind is DocumentKind.POST_INCIDENT_EMAIL
+    assert builders.newest_document().kind is DocumentKind.POST_INCIDENT_EMAIL
     assert author.post(f"/console/incidents/{incident_id}/post-mortem", {}, act="submit").status_code == 422
     assert author.post(f"/console/incidents/{incident_id}/direct-email", {}, act="save").status_code == 422
 

@@ -3,7 +3,7 @@
 import html
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 from flask import Flask
@@ -17,9 +17,7 @@ from statuspage.rules.action_items import Answer, Outcome
 from statuspage.rules.vocabulary import (
     AccountRole,
     ActionItemState,
-    ComponentState,
     DocumentState,
-    MessageKind,
 )
 from statuspage.settings import GitHub, Settings
 from statuspage.site import publisher, snapshot
@@ -34,34 +32,8 @@ PUBLIC = WHOLE | {"public_text": "Sign-in failed, and **here is why**."}
 
 
 @pytest.fixture
-def incident_id(app: Flask, started: datetime) -> str:
-    builders.page(started)
-    states, by = {builders.component(started): ComponentState.OUTAGE}, builders.account(started)
-    made = builders.acknowledged(by, states, started - timedelta(minutes=50))
-    fine = dict.fromkeys(states, ComponentState.OPERATIONAL)
-    builders.post(MessageKind.RESOLVE, made, fine, by, started - timedelta(minutes=5))
-    return made
-
-
-@pytest.fixture
 def path(incident_id: str) -> str:
     return f"/console/incidents/{incident_id}/post-mortem"
-
-
-@pytest.fixture
-def author(incident_id: str, arrive: Arrive) -> Visitor:
-    return arrive(AccountRole.COMMS)
-
-
-@pytest.fixture
-def reviewer(incident_id: str, arrive: Arrive) -> Visitor:
-    return arrive(AccountRole.RESPONDER)
-
-
-def document() -> Document:
-    db.session.rollback()
-    query = select(Document).order_by(Document.created_at.desc()).limit(1)
-    return db.session.scalars(query.execution_options(populate_existing=True)).one()
 
 
 def write(visitor: Visitor, path: str, fields: dict[str, str], act: str) -> int:
@@ -81,9 +53,12 @@ def test_the_editor_opens_with_the_facts_and_the_timeline(author: Visitor, path:
 
 def test_a_draft_is_saved_half_written_and_a_review_asks_for_the_rest(author: Visitor, path: str) -> None:
     assert write(author, path, {"summary": "Sign-in failed."}, "save") == 303
-    assert document().fields["summary"] == "Sign-in failed."
+    assert builders.newest_document().fields["summary"] == "Sign-in failed."
     assert write(author, path, {"summary": "Sign-in failed again."}, "submit") == 422
-    assert (document().state, document().fields["summary"]) == (DocumentState.DRAFT, "Sign-in failed again.")
+    assert (builders.newest_document().state, builders.newest_document().fields["summary"]) == (
+        DocumentState.DRAFT,
+        "Sign-in failed again.",
+    )
 
 
 def test_blame_and_names_are_marked_beside_their_field(author: Visitor, path: str) -> None:
@@ -97,11 +72,11 @@ def test_blame_and_names_are_marked_beside_their_field(author: Visitor, path: st
 
 def test_the_timeline_is_written_anew_without_losing_what_is_being_typed(author: Visitor, path: str) -> None:
     write(author, path, {"summary": "First."}, "save")
-    author.post(path.replace("post-mortem", "roles"), {"role_technical_lead": document().author_id})
+    author.post(path.replace("post-mortem", "roles"), {"role_technical_lead": builders.newest_document().author_id})
     page = author.get(path).text
     assert "More has been recorded" in page
     assert write(author, path, {"summary": "Second.", "timeline_notes": "14:01 found it"}, "renew-timeline") == 303
-    fields = document().fields
+    fields = builders.newest_document().fields
     assert (fields["summary"], fields["timeline_notes"]) == ("Second.", "14:01 found it")
     assert "Technical lead: Ada" in fields["timeline"]
     assert "More has been recorded" not in author.get(path).text
@@ -109,12 +84,12 @@ def test_the_timeline_is_written_anew_without_losing_what_is_being_typed(author:
 
 def test_the_public_version_begins_with_everything_but_the_cause(author: Visitor, path: str) -> None:
     assert write(author, path, WHOLE, "start-public") == 303
-    text = document().fields["public_text"]
+    text = builders.newest_document().fields["public_text"]
     assert "Sign-in failed." in text
     assert "Nobody could sign in." in text
     assert "limit" not in text
     write(author, path, WHOLE | {"public_text": "My own words."}, "start-public")
-    assert document().fields["public_text"] == "My own words."
+    assert builders.newest_document().fields["public_text"] == "My own words."
 
 
 def test_reviewed_published_and_told_it_is_on_the_page_of_the_incident(

@@ -95,6 +95,31 @@ def test_what_is_wrong_is_said_and_what_was_typed_is_kept(
     assert db.session.scalars(select(SavedReply)).all() == []
 
 
+def test_an_empty_form_is_told_everything_at_once(comms: Visitor) -> None:
+    page = words(comms.post(NEW, {}).text)
+    for sentence in ("Title: Please give", "Severity: Please choose", "at least one component", "Please fill this in."):
+        assert sentence in page, sentence
+
+
+def test_whoever_declares_reads_what_each_reply_says_the_worst_first(comms: Visitor, checkout: str) -> None:
+    now = clock.now()
+    by = builders.account(now)
+    for title, severity in (
+        ("beds are late", Severity.SEV2),
+        ("Apples are late", Severity.SEV2),
+        ("Zoo", Severity.SEV1),
+    ):
+        said = {"affected": "Orders", "symptoms": f"{title}, and " + "so on " * 20}
+        replies.add_reply(replies.Reply(title, severity, "en", {checkout: ComponentState.OUTAGE}, said), by, now)
+    page = words(comms.get("/console/incidents/new").text)
+    offered = page[page.index("What is it like?") :]
+    places = [
+        offered.index(words) for words in ("Zoo SEV1: Zoo, and so on", "Apples are late SEV2", "beds are late SEV2")
+    ]
+    assert places == sorted(places)
+    assert "so on…" in offered
+
+
 def test_a_reply_needs_a_component_that_is_there(comms: Visitor, fields: dict[str, str], checkout: str) -> None:
     assert "at least one component" in comms.post(NEW, fields | {f"state_{checkout}": ""}).text
     gone = comms.post(NEW, fields | {"state_nosuchthing0": "outage"})

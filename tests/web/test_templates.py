@@ -85,7 +85,7 @@ def test_an_incident_is_told_in_the_pages_own_language_unless_somebody_says_othe
     [
         ("{affected} {symptoms} {started_at}", "The placeholder {next_update_by} is missing."),
         ("{affected} {symptoms} {started_at} {next_update_by} {host_name}", "There is no placeholder {host_name}."),
-        ("", "The placeholder {affected} is missing."),
+        ("", "The placeholders {affected}, {symptoms}, {next_update_by} and {started_at} are missing."),
         ("x" * 4001, "Please keep the template under 4000 characters."),
     ],
 )

@@ -1,7 +1,7 @@
 """Plain language in the forms: marked, mended or posted as it is, and then on record."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 from flask import Flask
@@ -32,12 +32,7 @@ def incident_id(app: Flask, started: datetime) -> str:
 
 @pytest.fixture
 def resolved(app: Flask, started: datetime) -> str:
-    builders.page(started)
-    states, by = {builders.component(started): ComponentState.OUTAGE}, builders.account(started)
-    made = builders.acknowledged(by, states, started - timedelta(minutes=50))
-    fine = dict.fromkeys(states, ComponentState.OPERATIONAL)
-    builders.post(MessageKind.RESOLVE, made, fine, by, started - timedelta(minutes=5))
-    return made
+    return builders.resolved(started)
 
 
 @pytest.fixture
@@ -231,6 +226,7 @@ def test_an_administrator_says_what_customers_know_and_what_they_do_not(admin: V
     assert admin.post(WORDS, {"word": "  Billing  Core ", "list": "internal"}).status_code == 303
     assert admin.post(WORDS, {"word": "failover", "list": "allowed"}).status_code == 303
     page = text_of(check_page(admin.get(WORDS).text))
+    assert "Added: it counts from the next text on." in page
     assert "Marked billing core" in page
     assert "Never marked failover" in page
     answer = admin.post(path, update(being_done="The failover of the billing core goes on."))
@@ -241,6 +237,7 @@ def test_an_administrator_says_what_customers_know_and_what_they_do_not(admin: V
 
     word = db.session.scalars(select(OwnWord.id).where(OwnWord.word == "billing core")).one()
     assert admin.post(f"{WORDS}{word}/remove", {}, on=WORDS).status_code == 303
+    assert "Removed from the list." in admin.get(WORDS).text
     assert admin.post(path, update(being_done="The failover of the billing core goes on.")).status_code == 303
 
 

@@ -13,9 +13,9 @@ from statuspage import clock
 from statuspage.actions import channels
 from statuspage.db import db
 from statuspage.models import Account, Announcement, Channel, Delivery
-from statuspage.rules.vocabulary import AccountRole, ChannelKind, RuleBroken, choose
+from statuspage.rules.vocabulary import AccountRole, ChannelKind, choose
 from statuspage.web import access, done
-from statuspage.web.forms import typed
+from statuspage.web.forms import show_again
 
 blueprint = Blueprint("admin_channels", __name__, url_prefix="/admin/channels")
 
@@ -51,12 +51,12 @@ def index() -> ResponseReturnValue:
 def add() -> ResponseReturnValue:
     """Add a channel."""
     form = request.form
-    try:
-        kind = choose(ChannelKind, form.get("kind", ""), "kind", "Please choose a kind.")
-        owner = form.get("account_id", "") or None
-        channels.add_channel(kind, form.get("name", ""), form.get("url", ""), owner, current_user.id, clock.now())
-    except RuleBroken as broken:
-        return _page(typed(), broken.errors), 422
+    kind = choose(ChannelKind, form.get("kind", ""), "kind", "Please choose a kind.")
+    owner = form.get("account_id", "") or None
+    channel_id = channels.add_channel(
+        kind, form.get("name", ""), form.get("url", ""), owner, current_user.id, clock.now()
+    )
+    done.say(f"“{db.session.get_one(Channel, channel_id).name}” was added: send it a test.")
     return redirect(url_for("admin_channels.index"), 303)
 
 
@@ -127,3 +127,6 @@ def ending(row: Delivery) -> Ending:
     words = "The newest post was not taken: it is tried again." if waits_again else _WORDS[row.state]
     is_bad = waits_again or row.state in (Delivery.UNKNOWN, Delivery.DEAD)
     return Ending(words, row.error if is_bad else "", row.settled_at, is_bad)
+
+
+show_again(blueprint, _page)

@@ -12,7 +12,7 @@ from statuspage.models import Component, ComponentGroup
 from statuspage.rules.vocabulary import AccountRole, ComponentState, Conflict, NotFound, RuleBroken, choose
 from statuspage.web import access, done
 from statuspage.web.confirm import Question, ask
-from statuspage.web.forms import typed
+from statuspage.web.forms import show_again, typed
 
 blueprint = Blueprint("admin_components", __name__, url_prefix="/admin/components")
 
@@ -29,17 +29,15 @@ def index() -> ResponseReturnValue:
 def create() -> ResponseReturnValue:
     """Add a component."""
     form = request.form
-    try:
-        components.create_component(
-            form.get("name", ""),
-            form.get("description", ""),
-            form.get("group_id", ""),
-            current_user.id,
-            clock.now(),
-        )
-    except RuleBroken as broken:
-        return _page(typed(), broken.errors), 422
-    return redirect(url_for("admin_components.index"), 303)
+    component_id = components.create_component(
+        form.get("name", ""),
+        form.get("description", ""),
+        form.get("group_id", ""),
+        current_user.id,
+        clock.now(),
+    )
+    done.say(f"“{_get(component_id).name}” was added: it is on the public page.")
+    return redirect(url_for("admin_components.index", _anchor=f"component-{component_id}"), 303)
 
 
 @blueprint.post("/groups")
@@ -47,10 +45,11 @@ def create() -> ResponseReturnValue:
 def create_group() -> ResponseReturnValue:
     """Add a group."""
     try:
-        components.create_group(request.form.get("name", ""), current_user.id, clock.now())
+        group_id = components.create_group(request.form.get("name", ""), current_user.id, clock.now())
     except RuleBroken as broken:
         errors = {f"group_{field}": sentence for field, sentence in broken.errors.items()}
         return _page({"group_name": request.form.get("name", "")}, errors), 422
+    done.say(f"The group “{_get_group(group_id).name}” was added: it is shown once a component is in it.")
     return redirect(url_for("admin_components.index"), 303)
 
 
@@ -63,6 +62,7 @@ def edit_group(group_id: str) -> ResponseReturnValue:
     except RuleBroken as broken:
         errors = {f"{group_id}_{field}": sentence for field, sentence in broken.errors.items()}
         return _page({f"{group_id}_name": request.form.get("name", "")}, errors), 422
+    done.say(f"The group is now called “{_get_group(group_id).name}”.")
     return redirect(url_for("admin_components.index"), 303)
 
 
@@ -100,6 +100,7 @@ def edit(component_id: str) -> ResponseReturnValue:
         )
     except RuleBroken as broken:
         return _component_page(_get(component_id), typed(), broken.errors), 422
+    done.say(f"“{_get(component_id).name}” was saved.")
     return redirect(url_for("admin_components.index"), 303)
 
 
@@ -107,10 +108,7 @@ def edit(component_id: str) -> ResponseReturnValue:
 @access.needs(AccountRole.ADMIN)
 def archive(component_id: str) -> ResponseReturnValue:
     """Take a component off the page; the next page offers to take that back."""
-    try:
-        name = components.archive_component(component_id, current_user.id, clock.now())
-    except Conflict as conflict:
-        return _page({}, {"": str(conflict)}), 409
+    name = components.archive_component(component_id, current_user.id, clock.now())
     undo = url_for("admin_components.restore", component_id=component_id)
     done.say(f"“{name}” was archived: it is off the public page. Its past incidents stay.", undo)
     return redirect(url_for("admin_components.index"), 303)
@@ -120,10 +118,7 @@ def archive(component_id: str) -> ResponseReturnValue:
 @access.needs(AccountRole.ADMIN)
 def restore(component_id: str) -> ResponseReturnValue:
     """Bring an archived component back."""
-    try:
-        name = component_order.restore_component(component_id, current_user.id, clock.now())
-    except Conflict as conflict:
-        return _page({}, {"": str(conflict)}), 409
+    name = component_order.restore_component(component_id, current_user.id, clock.now())
     done.say(f"“{name}” is back on the public page.")
     return redirect(url_for("admin_components.index"), 303)
 
@@ -132,11 +127,8 @@ def restore(component_id: str) -> ResponseReturnValue:
 @access.needs(AccountRole.ADMIN)
 def place(component_id: str) -> ResponseReturnValue:
     """Put a component at another place among those of its group."""
-    try:
-        to = component_order.check_place(request.form.get("place", ""))
-        number, of = component_order.place_component(component_id, to, current_user.id, clock.now())
-    except RuleBroken as broken:
-        return _page({}, {"": broken.errors["place"]}), 422
+    to = component_order.check_place(request.form.get("place", ""))
+    number, of = component_order.place_component(component_id, to, current_user.id, clock.now())
     done.say(f"“{_get(component_id).name}” is now number {number} of {of}.")
     return redirect(url_for("admin_components.index", _anchor=f"component-{component_id}"), 303)
 
@@ -145,11 +137,8 @@ def place(component_id: str) -> ResponseReturnValue:
 @access.needs(AccountRole.ADMIN)
 def place_group(group_id: str) -> ResponseReturnValue:
     """Put a group at another place among the groups."""
-    try:
-        to = component_order.check_place(request.form.get("place", ""))
-        number, of = component_order.place_group(group_id, to, current_user.id, clock.now())
-    except RuleBroken as broken:
-        return _page({}, {"": broken.errors["place"]}), 422
+    to = component_order.check_place(request.form.get("place", ""))
+    number, of = component_order.place_group(group_id, to, current_user.id, clock.now())
     done.say(f"The group “{_get_group(group_id).name}” is now number {number} of {of}.")
     return redirect(url_for("admin_components.index", _anchor=f"group-{group_id}"), 303)
 
@@ -231,3 +220,6 @@ def _component_page(component: Component, values: dict[str, str], errors: dict[s
         groups=_groups(),
         states=list(ComponentState),
     )
+
+
+show_again(blueprint, _page)

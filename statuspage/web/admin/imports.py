@@ -14,7 +14,7 @@ from statuspage.models import ImportJob
 from statuspage.rules.vocabulary import AccountRole, NotFound, RuleBroken
 from statuspage.subscriber_export import export_subscribers
 from statuspage.web import access
-from statuspage.web.forms import typed
+from statuspage.web.forms import show_again
 
 blueprint = Blueprint("admin_imports", __name__, url_prefix="/admin")
 
@@ -45,14 +45,11 @@ def upload() -> ResponseReturnValue:
     if file is not None:
         content, name = file.read(), file.filename or name
         file.close()
-    try:
-        if len(content) > FILE_LIMIT:
-            raise RuleBroken({"file": "This file is too large: 10 MB at most. Please divide it."})
-        job_id = import_jobs.upload(
-            form.get("kind", ""), name, content, form.get("is_dry_run") == "yes", current_user.id, clock.now()
-        )
-    except RuleBroken as broken:
-        return _page(typed(), broken.errors), 422
+    if len(content) > FILE_LIMIT:
+        raise RuleBroken({"file": "This file is too large: 10 MB at most. Please divide it."})
+    job_id = import_jobs.upload(
+        form.get("kind", ""), name, content, form.get("is_dry_run") == "yes", current_user.id, clock.now()
+    )
     return redirect(url_for("admin_imports.show", import_id=job_id), 303)
 
 
@@ -80,3 +77,6 @@ def _page(values: dict[str, str], errors: dict[str, str]) -> str:
     newest = select(ImportJob).options(defer(ImportJob.content), defer(ImportJob.report))
     jobs = db.session.scalars(newest.order_by(ImportJob.created_at.desc(), ImportJob.id).limit(SHOWN)).all()
     return render_template("admin/imports.html", typed=values, errors=errors, jobs=jobs)
+
+
+show_again(blueprint, _page)

@@ -51,7 +51,7 @@ def index() -> ResponseReturnValue:
     """Show everything that can be set up, on one screen."""
     settings: Settings = current_app.config["STATUSPAGE"]
     sections = [
-        ("What readers see", [_page(), _components(), _wording()]),
+        ("What readers see", [_components(), _page(), _wording()]),
         ("Who works here", [_people(), _policies(), _channels()]),
         ("Who is told", [_mail(settings), _subscribers(), _customers(), _suppressions()]),
         ("What it is connected to", [_mirror(settings), _keys()]),

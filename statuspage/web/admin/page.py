@@ -16,7 +16,7 @@ from statuspage.rules.colours import check_colour, contrast, shades
 from statuspage.rules.languages import LANGUAGES
 from statuspage.rules.vocabulary import AccountRole, NotFound, RuleBroken
 from statuspage.web import access
-from statuspage.web.forms import typed
+from statuspage.web.forms import show_again, typed
 
 blueprint = Blueprint("admin_page", __name__, url_prefix="/admin/page")
 
@@ -33,16 +33,13 @@ def show() -> ResponseReturnValue:
 def edit() -> ResponseReturnValue:
     """Change the page's settings."""
     form = request.form
-    try:
-        components.edit_page(
-            form.get("name", ""),
-            form.get("time_zone", ""),
-            form.get("support_url", ""),
-            current_user.id,
-            clock.now(),
-        )
-    except RuleBroken as broken:
-        return _page(typed(), broken.errors), 422
+    components.edit_page(
+        form.get("name", ""),
+        form.get("time_zone", ""),
+        form.get("support_url", ""),
+        current_user.id,
+        clock.now(),
+    )
     return redirect(url_for("admin_page.show", saved=1), 303)
 
 
@@ -52,12 +49,7 @@ def edit_uptime() -> ResponseReturnValue:
     """Change what counts as downtime."""
     form = request.form
     excludes_maintenance = form.get("maintenance") != "counts"
-    try:
-        components.edit_uptime_rule(
-            form.get("degraded_percent", ""), excludes_maintenance, current_user.id, clock.now()
-        )
-    except RuleBroken as broken:
-        return _page(typed(), broken.errors), 422
+    components.edit_uptime_rule(form.get("degraded_percent", ""), excludes_maintenance, current_user.id, clock.now())
     return redirect(url_for("admin_page.show", saved=1), 303)
 
 
@@ -67,13 +59,10 @@ def edit_look() -> ResponseReturnValue:
     """Change accent and logo, or only show how the accent would look."""
     form, file = request.form, request.files.get("logo")
     accent = form.get("accent", "")
-    try:
-        if form.get("try"):
-            return _page(typed() | {"accent": check_colour(accent)}, {})
-        logo = file.stream.read() if file is not None else b""
-        branding.edit_look(accent, logo, form.get("removes_logo") == "yes", current_user.id, clock.now())
-    except RuleBroken as broken:
-        return _page(typed(), broken.errors), 422
+    if form.get("try"):
+        return _page(typed() | {"accent": check_colour(accent)}, {})
+    logo = file.stream.read() if file is not None else b""
+    branding.edit_look(accent, logo, form.get("removes_logo") == "yes", current_user.id, clock.now())
     return redirect(url_for("admin_page.show", saved=1), 303)
 
 
@@ -103,10 +92,7 @@ def logo() -> ResponseReturnValue:
 @access.needs(AccountRole.ADMIN)
 def edit_links() -> ResponseReturnValue:
     """Change the links of header and footer."""
-    try:
-        branding.edit_links(_posted_links("header"), _posted_links("footer"), current_user.id, clock.now())
-    except RuleBroken as broken:
-        return _page(typed(), broken.errors), 422
+    branding.edit_links(_posted_links("header"), _posted_links("footer"), current_user.id, clock.now())
     return redirect(url_for("admin_page.show", saved=1), 303)
 
 
@@ -121,10 +107,7 @@ def _posted_links(field: str) -> list[tuple[str, str]]:
 def edit_languages() -> ResponseReturnValue:
     """Change the page's language and which others readers may choose."""
     form = request.form
-    try:
-        branding.edit_languages(form.get("language", ""), form.getlist("languages"), current_user.id, clock.now())
-    except RuleBroken as broken:
-        return _page(typed(), broken.errors), 422
+    branding.edit_languages(form.get("language", ""), form.getlist("languages"), current_user.id, clock.now())
     return redirect(url_for("admin_page.show", saved=1), 303)
 
 
@@ -132,10 +115,7 @@ def edit_languages() -> ResponseReturnValue:
 @access.needs(AccountRole.ADMIN)
 def edit_css() -> ResponseReturnValue:
     """Change the page's own CSS."""
-    try:
-        branding.edit_css(request.form.get("custom_css", ""), current_user.id, clock.now())
-    except RuleBroken as broken:
-        return _page(typed(), broken.errors), 422
+    branding.edit_css(request.form.get("custom_css", ""), current_user.id, clock.now())
     return redirect(url_for("admin_page.show", saved=1), 303)
 
 
@@ -204,3 +184,6 @@ def _sample(accent: str) -> dict[str, object]:
             for name, shade, colours in schemes
         ],
     }
+
+
+show_again(blueprint, _page)

@@ -10,10 +10,10 @@ from statuspage.actions import people
 from statuspage.db import db
 from statuspage.links import Purpose, make_token
 from statuspage.models import Account, LoginSession
-from statuspage.rules.vocabulary import LABELS, AccountRole, Conflict, RuleBroken, choose
+from statuspage.rules.vocabulary import LABELS, AccountRole, choose
 from statuspage.settings import Settings
 from statuspage.web import access, done
-from statuspage.web.forms import typed
+from statuspage.web.forms import show_again
 
 blueprint = Blueprint("admin_people", __name__, url_prefix="/admin/people")
 
@@ -30,11 +30,8 @@ def index() -> ResponseReturnValue:
 def invite() -> ResponseReturnValue:
     """Invite somebody: they choose their own password."""
     form = request.form
-    try:
-        role = choose(AccountRole, form.get("role", ""), "role", "Please choose a role.")
-        account_id = people.invite(form.get("email", ""), form.get("name", ""), role, current_user.id, clock.now())
-    except RuleBroken as broken:
-        return _page(typed(), broken.errors), 422
+    role = choose(AccountRole, form.get("role", ""), "role", "Please choose a role.")
+    account_id = people.invite(form.get("email", ""), form.get("name", ""), role, current_user.id, clock.now())
     done.say(f"{_name(account_id)} is invited: a mail with a link is on its way.")
     return redirect(url_for("admin_people.index"), 303)
 
@@ -43,13 +40,8 @@ def invite() -> ResponseReturnValue:
 @access.needs(AccountRole.ADMIN)
 def edit(account_id: str) -> ResponseReturnValue:
     """Give somebody another role."""
-    try:
-        role = choose(AccountRole, request.form.get("role", ""), "", "Please choose a role.")
-        people.edit_account(account_id, role, current_user.id, clock.now())
-    except RuleBroken as broken:
-        return _page({}, broken.errors), 422
-    except Conflict as conflict:
-        return _page({}, {"": str(conflict)}), 409
+    role = choose(AccountRole, request.form.get("role", ""), "", "Please choose a role.")
+    people.edit_account(account_id, role, current_user.id, clock.now())
     done.say(f"{_name(account_id)} is now: {LABELS[role]}. They have to sign in again.")
     return redirect(url_for("admin_people.index"), 303)
 
@@ -58,10 +50,7 @@ def edit(account_id: str) -> ResponseReturnValue:
 @access.needs(AccountRole.ADMIN)
 def disable(account_id: str) -> ResponseReturnValue:
     """Shut somebody out; the next page offers to take that back."""
-    try:
-        name = people.disable_account(account_id, current_user.id, clock.now())
-    except Conflict as conflict:
-        return _page({}, {"": str(conflict)}), 409
+    name = people.disable_account(account_id, current_user.id, clock.now())
     done.say(
         f"{name} can’t sign in any more, and was signed out.", url_for("admin_people.enable", account_id=account_id)
     )
@@ -72,10 +61,7 @@ def disable(account_id: str) -> ResponseReturnValue:
 @access.needs(AccountRole.ADMIN)
 def enable(account_id: str) -> ResponseReturnValue:
     """Let somebody in again."""
-    try:
-        name = people.enable_account(account_id, current_user.id, clock.now())
-    except Conflict as conflict:
-        return _page({}, {"": str(conflict)}), 409
+    name = people.enable_account(account_id, current_user.id, clock.now())
     done.say(f"{name} can sign in again.")
     return redirect(url_for("admin_people.index"), 303)
 
@@ -84,10 +70,7 @@ def enable(account_id: str) -> ResponseReturnValue:
 @access.needs(AccountRole.ADMIN)
 def invite_again(account_id: str) -> ResponseReturnValue:
     """Mail somebody who is invited a fresh link."""
-    try:
-        email = people.invite_again(account_id, current_user.id, clock.now())
-    except Conflict as conflict:
-        return _page({}, {"": str(conflict)}), 409
+    email = people.invite_again(account_id, current_user.id, clock.now())
     done.say(f"A fresh link is on its way to {email}.")
     return redirect(url_for("admin_people.index"), 303)
 
@@ -114,3 +97,6 @@ def _page(values: dict[str, str], errors: dict[str, str]) -> str:
         signed_in={row[0]: row[1] for row in db.session.execute(seen)},
         roles=list(AccountRole),
     )
+
+
+show_again(blueprint, _page)

@@ -24,12 +24,9 @@ from statuspage.rules.messages import FIELDS, OPENING_FIELDS
 from statuspage.rules.vocabulary import (
     SEVERITY_MEANINGS,
     AccountRole,
-    ComponentState,
     Conflict,
     MessageKind,
     RuleBroken,
-    Severity,
-    choose,
 )
 from statuspage.web import access
 from statuspage.web.console.incidents import grouped_components, opening_values, posted_states
@@ -110,10 +107,8 @@ def restore(reply_id: str) -> ResponseReturnValue:
 
 
 def _posted() -> Reply:
-    """Check what only the form can have wrong; the action checks the rest."""
-    severity = choose(Severity, request.form.get("severity", ""), "severity", "Please choose a severity.")
-    states: Mapping[str, ComponentState] = posted_states()
-    return Reply(request.form.get("title", ""), severity, request.form.get("language", ""), states, typed())
+    form = request.form
+    return Reply(form.get("title", ""), form.get("severity", ""), form.get("language", ""), posted_states(), typed())
 
 
 def _form(reply: SavedReply | None, values: Mapping[str, str], errors: Mapping[str, str]) -> str:

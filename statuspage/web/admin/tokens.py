@@ -9,10 +9,10 @@ from statuspage import clock
 from statuspage.actions import people
 from statuspage.db import db
 from statuspage.models import ApiToken
-from statuspage.rules.vocabulary import AccountRole, NotFound, RuleBroken, TokenScope, choose
+from statuspage.rules.vocabulary import AccountRole, NotFound, TokenScope, choose
 from statuspage.web import access, done
 from statuspage.web.confirm import Question, ask
-from statuspage.web.forms import typed
+from statuspage.web.forms import show_again
 
 blueprint = Blueprint("admin_tokens", __name__, url_prefix="/admin/tokens")
 
@@ -29,11 +29,8 @@ def index() -> ResponseReturnValue:
 def add() -> ResponseReturnValue:
     """Make a key and show it, this once."""
     form = request.form
-    try:
-        scope = choose(TokenScope, form.get("scope", ""), "scope", "Please choose what the key may do.")
-        key = people.add_token(form.get("name", ""), scope, current_user.id, clock.now())
-    except RuleBroken as broken:
-        return _page(typed(), broken.errors), 422
+    scope = choose(TokenScope, form.get("scope", ""), "scope", "Please choose what the key may do.")
+    key = people.add_token(form.get("name", ""), scope, current_user.id, clock.now())
     # In this answer and nowhere else: a cookie or an address would keep it.
     return _page({"scope": TokenScope.READ.value}, {}, key)
 
@@ -86,3 +83,6 @@ SCOPES = [
     (TokenScope.WRITE.value, "Write: also incidents, maintenance, components, subscribers"),
     (TokenScope.ADMIN.value, "Admin: everything"),
 ]
+
+
+show_again(blueprint, _page)

@@ -6,9 +6,9 @@ from flask_login import current_user
 
 from statuspage import clock
 from statuspage.actions.wording import add_word, listed_words, remove_word
-from statuspage.rules.vocabulary import AccountRole, RuleBroken
-from statuspage.web import access
-from statuspage.web.forms import typed
+from statuspage.rules.vocabulary import AccountRole
+from statuspage.web import access, done
+from statuspage.web.forms import show_again
 
 blueprint = Blueprint("admin_words", __name__, url_prefix="/admin/words")
 
@@ -24,10 +24,8 @@ def index() -> ResponseReturnValue:
 @access.needs(AccountRole.ADMIN)
 def add() -> ResponseReturnValue:
     """Add a word to one of the lists."""
-    try:
-        add_word(request.form.get("word", ""), request.form.get("list") == "allowed", current_user.id, clock.now())
-    except RuleBroken as broken:
-        return _page(typed(), broken.errors), 422
+    add_word(request.form.get("word", ""), request.form.get("list") == "allowed", current_user.id, clock.now())
+    done.say("Added: it counts from the next text on.")
     return redirect(url_for("admin_words.index"), 303)
 
 
@@ -36,8 +34,12 @@ def add() -> ResponseReturnValue:
 def remove(word_id: str) -> ResponseReturnValue:
     """Take a word out of its list."""
     remove_word(word_id, current_user.id, clock.now())
+    done.say("Removed from the list.")
     return redirect(url_for("admin_words.index"), 303)
 
 
 def _page(values: dict[str, str], errors: dict[str, str]) -> str:
     return render_template("admin/words.html", listed=listed_words(), typed=values, errors=errors)
+
+
+show_again(blueprint, _page)

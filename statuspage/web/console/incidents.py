@@ -99,17 +99,17 @@ def _declaration() -> incidents.Declaration:
     """Check the whole form at once, so that every mistake is told at once."""
     errors: dict[str, str] = {}
     severity, states = Severity.SEV1, {}
+    title = request.form.get("title", "")
+    try:
+        check_title(title)
+    except RuleBroken as broken:
+        errors |= broken.errors
     try:
         severity = choose(Severity, request.form.get("severity", ""), "severity", "Please choose a severity.")
     except RuleBroken as broken:
         errors |= broken.errors
     try:
         states = posted_states()
-    except RuleBroken as broken:
-        errors |= broken.errors
-    title = request.form.get("title", "")
-    try:
-        check_title(title)
     except RuleBroken as broken:
         errors |= broken.errors
     if not states:
