@@ -1,5 +1,7 @@
 """What people write, turned into clean HTML: the same for page, feed and mail."""
 
+import re
+
 import nh3
 from markdown_it import MarkdownIt
 
@@ -23,3 +25,13 @@ def to_html(text: str) -> str:
         link_rel="noopener noreferrer nofollow",
         url_relative="deny",
     ).strip()
+
+
+# Where a mail shows no HTML: the words without the stars, and where a link leads.
+_STRONG = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
+_LINK = re.compile(r"\[([^\]\n]+)\]\((https?://[^\s)]+|mailto:[^\s)]+)\)")
+
+
+def to_text(text: str) -> str:
+    """Return Markdown as plain text reads best: without the marks of emphasis, the addresses of links beside their words."""
+    return _LINK.sub(r"\1 (\2)", _STRONG.sub(r"\2", text))

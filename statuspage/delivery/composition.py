@@ -258,7 +258,7 @@ def incident_mail(
         title=update.incident.title,
         label=LABELS[update.stage],
         posted_at=update.posted_at,
-        body=update.body,
+        body=prose.to_text(update.body),
         # Cleaned when the message was written.
         body_html=Markup(update.body_html),  # noqa: S704
         next_update_by=update.next_update_by,
@@ -316,7 +316,7 @@ def _maintenance_update(announcement: Announcement, voice: Voice, settings: Sett
     window, label = update.maintenance, translated(maintenance_label(update), voice.language)
     manage_url = f"{settings.public_url}/{MANAGE_PATH}/{marks['manage']}"
     unsubscribe_url = f"{settings.public_url}/unsubscribe/{marks['token']}"
-    values = maintenance_values(window, label, update.body, voice.page_name, settings, voice.language)
+    values = maintenance_values(window, label, prose.to_text(update.body), voice.page_name, settings, voice.language)
     subject, text, html = render_maintenance_update(values, update.body_html, manage_url, unsubscribe_url, voice)
     headers = _common_headers(announcement)
     headers["Message-ID"] = f"<maintenance.{window.id}.{update.sequence}.{marks['recipient']}@{host}>"
@@ -344,7 +344,7 @@ def _document(announcement: Announcement, voice: Voice, settings: Settings, for_
         headline=translated("%(title)s: what happened", voice.language) % {"title": incident.title}
         if what_happened
         else incident.title,
-        body=document.body,
+        body=prose.to_text(document.body),
         # Cleaned when the document was written.
         body_html=Markup(document.body_html),  # noqa: S704
         incident_url=f"{settings.public_url}/incidents/{incident.id}",

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from statuspage import prose
 from statuspage.db import db
 from statuspage.delivery.composition import (
     IncidentMail,
@@ -104,7 +105,9 @@ def _post_mortem_note(announcement: Announcement, page_name: str, settings: Sett
 
 def _maintenance_note(announcement: Announcement, page_name: str, settings: Settings) -> Note:
     update = said_of_maintenance(announcement)
-    values = maintenance_values(update.maintenance, maintenance_label(update), update.body, page_name, settings)
+    values = maintenance_values(
+        update.maintenance, maintenance_label(update), prose.to_text(update.body), page_name, settings
+    )
     return note_of_maintenance(values)
 
 
@@ -129,7 +132,7 @@ def _internal_update(announcement: Announcement, settings: Settings) -> Note:
     about = f"{incident.severity} {incident.title}" if incident.severity else incident.title
     return Note(
         title=f"{drill}{about}: internal update",
-        text=told.body,
+        text=prose.to_text(told.body),
         url=f"{settings.public_url}/console/incidents/{incident.id}",
         url_label=ROOM_LABEL,
     )

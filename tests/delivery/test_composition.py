@@ -181,7 +181,7 @@ def test_a_longer_text_is_mailed_whole_with_the_way_to_the_incident(
     message, recipient = document_mail(kind, incident_id, writer, to, settings, now)
     assert message.subject == subject
     html = check_page(recipient.fill(message.html).replace(" style=", " data-style="))
-    assert "We are **sorry**. <b>" in message.text
+    assert "We are sorry. <b>" in message.text
     assert "We are sorry. <b>" in text_of(html)
     for words in (message.text, message.html):
         assert f"http://status.example.com/incidents/{incident_id}" in words

@@ -171,7 +171,9 @@ def test_the_team_is_told_once_however_often_the_form_is_sent(comms: Visitor, ro
 
 
 def test_the_holding_wording_is_one_click_away(comms: Visitor, room: str) -> None:
-    assert "We are still working on this" in comms.get(f"{room}/holding-update").text
+    shown = comms.get(f"{room}/holding-update").text
+    assert "We are still working on this" in shown
+    assert "(30 min after you post this)" in shown
     assert comms.post(f"{room}/holding-update", {}).status_code == 303
     newest = incident().updates[0]
     assert (newest.is_automatic, newest.author is not None) == (False, True)

@@ -14,8 +14,8 @@ from statuspage.actions.policies import policy_of
 from statuspage.db import db
 from statuspage.models import Account, Incident, Promise
 from statuspage.rules.escalation import SNOOZES
-from statuspage.rules.policy import NEXT_TIME
-from statuspage.rules.times import parse_typed_instant, typed_instant
+from statuspage.rules.policy import NEXT_TIME, UNOWED_NEXT_UPDATE
+from statuspage.rules.times import parse_typed_instant, span_in_words, typed_instant
 from statuspage.rules.vocabulary import (
     SEVERITY_MEANINGS,
     AccountRole,
@@ -153,6 +153,8 @@ def _page(incident: Incident, step: str, values: Mapping[str, str], errors: Mapp
     people = db.session.scalars(
         select(Account).where(Account.disabled_at.is_(None), Account.role != AccountRole.VIEWER).order_by(Account.name)
     ).all()
+    policy = policy_of(incident.severity or Severity.SEV4)
+    after = policy.next_update or UNOWED_NEXT_UPDATE
     policies = [(severity, SEVERITY_MEANINGS[severity], policy_of(severity)) for severity in Severity]
     return render_template(
         "console/course.html",
@@ -164,8 +166,7 @@ def _page(incident: Incident, step: str, values: Mapping[str, str], errors: Mapp
         policies=policies,
         roles=list(IncidentRole),
         people_options=[(person.id, person.name) for person in people],
-        holding_text=policy_of(incident.severity or Severity.SEV4).holding_update.text,
-        next_time=NEXT_TIME,
+        holding_text=policy.holding_update.text.replace(NEXT_TIME, f"({span_in_words(after)} after you post this)"),
     )
 
 
