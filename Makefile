@@ -12,6 +12,9 @@ UV := $(shell command -v uv 2>/dev/null)
 # tests, which share servers and what is compiled, until it has none left; then it takes from the others.
 PYTEST_WORKERS ?= $(shell n=$$(( 2 * $$(nproc 2>/dev/null || echo 1) )); [ $$n -lt 2 ] && n=2; [ $$n -gt 6 ] && n=6; echo $$n)
 
+# What is compiled is kept, whatever the environment says: a start takes two thirds of the time, and there are hundreds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench lock texts services clients
 

@@ -1,6 +1,7 @@
 """Set up the page: its name, its components and their groups."""
 
 from datetime import datetime
+from functools import cache
 from zoneinfo import available_timezones
 
 from sqlalchemy import func, select
@@ -17,6 +18,8 @@ from statuspage.rules.vocabulary import ComponentState, Conflict, NotFound, Rule
 
 NAME_LIMIT = 100
 DESCRIPTION_LIMIT = 500
+# To list them all, hundreds of files are opened: once is enough.
+_time_zones = cache(available_timezones)
 
 
 def create_page(name: str, time_zone: str, now: datetime) -> str:
@@ -192,7 +195,7 @@ def _check_group(session: Session, group_id: str) -> str | None:
 
 
 def _check_zone(time_zone: str) -> str:
-    if time_zone not in available_timezones():
+    if time_zone not in _time_zones():
         raise RuleBroken({"time_zone": "Please give a time zone such as Etc/UTC or Europe/Berlin."})
     return time_zone
 

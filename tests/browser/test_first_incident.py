@@ -1,7 +1,7 @@
 """The product's main job, end to end: on an imported page, one incident from declaration to resolution.
 
-Real processes, a real browser, a real SMTP server and, in a second run, a
-server that answers like SendGrid.
+Real processes, a real browser, and a server that answers like SendGrid; the
+whole service with a real SMTP server is in faults/test_promises_kept.py.
 """
 
 import re
@@ -29,16 +29,15 @@ READER = "reader@example.com"
 TITLE = "Signing in is slow"
 
 
-@pytest.fixture(params=["smtp", "sendgrid"])
-def mail(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MailServer]:
-    with mailservers.running(request.param, tmp_path / "mail") as server:
+@pytest.fixture
+def mail(tmp_path: Path) -> Iterator[MailServer]:
+    with mailservers.running("sendgrid", tmp_path / "mail") as server:
         yield server
 
 
 @pytest.fixture
 def service(mail: MailServer, tmp_path: Path, nursery: Nursery) -> Iterator[Installation]:
-    by_http = {"SENDGRID_API_KEY": "SG.test", "SENDGRID_URL": mail.url}
-    settings = by_http if mail.url.startswith("http") else {"SMTP_URL": mail.url}
+    settings = {"SENDGRID_API_KEY": "SG.test", "SENDGRID_URL": mail.url}
     with installation.running(
         nursery, tmp_path, FIXTURE, MAIL_FROM="Status <status@example.com>", **settings
     ) as running:

@@ -218,6 +218,8 @@ def test_a_complaint_is_taken_off_its_own_list_too(worker: Worker, stand: type[S
     assert only_row().cleared_at == now
 
 
+# What is kept of it is tried on both databases above.
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("status", "asked"), [(500, 1), (429, 1), (401, 1), (403, 1), (400, 3), (302, 3)])
 def test_whatever_the_provider_answers_it_is_asked_again_later(
     status: int, asked: int, worker: Worker, stand: type[Stand], now: datetime

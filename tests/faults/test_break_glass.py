@@ -19,15 +19,19 @@ from tests.browser import installation
 from tests.nursery import Nursery
 
 ROOT = Path(__file__).resolve().parents[2]
+Publish = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def statuspage(environ: dict[str, str], *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+def bare(environ: dict[str, str]) -> dict[str, str]:
+    """An environment with nothing of ours but what is given."""
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
-    return subprocess.run(
-        [sys.executable, "-m", "statuspage", "publish", *arguments],
-        cwd=ROOT, env={**kept, "PYTHONPATH": str(ROOT), **environ}, input=typed,
-        check=False, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    return {**kept, "PYTHONPATH": str(ROOT), **environ}
+
+
+@pytest.fixture
+def publish(nursery: Nursery) -> Publish:
+    """Return a way to run `statuspage publish`."""
+    return lambda environ, *arguments, typed="": nursery.run(["publish", *arguments], bare(environ), typed)
 
 
 def wait_for(holds: Callable[[], bool], what: str) -> None:
@@ -55,32 +59,40 @@ def emergency(app: Flask, settings: Settings, now: datetime, tmp_path: Path) -> 
     }
 
 
-def test_a_notice_is_typed_changed_and_withdrawn_without_a_database(emergency: dict[str, str], front: Path) -> None:
+def test_a_notice_is_typed_changed_and_withdrawn_without_a_database(
+    emergency: dict[str, str], front: Path, publish: Publish
+) -> None:
     before = front.read_text()
-    done = statuspage(emergency, "--offline", "We are down. Next word at 04:00 UTC.")
+    # Once as people do, start and all.
+    done = subprocess.run(
+        [sys.executable, "-m", "statuspage", "publish", "--offline", "We are down. Next word at 04:00 UTC."],
+        cwd=ROOT, env=bare(emergency), check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("The notice is on ")
     assert "Next word at 04:00 UTC." in front.read_text()
-    assert statuspage(emergency, "--offline", typed="From standard input.\n").returncode == 0
+    assert publish(emergency, "--offline", typed="From standard input.\n").returncode == 0
     assert "From standard input." in front.read_text()
     assert "Next word" not in front.read_text()
-    assert statuspage(emergency, "--offline", "--withdraw").returncode == 0
+    assert publish(emergency, "--offline", "--withdraw").returncode == 0
     assert front.read_text() == before
 
 
-def test_it_gets_to_the_copy_elsewhere(emergency: dict[str, str], tmp_path: Path) -> None:
+def test_it_gets_to_the_copy_elsewhere(emergency: dict[str, str], tmp_path: Path, publish: Publish) -> None:
     copy = tmp_path / "copy"
-    done = statuspage(emergency, "--offline", "--to", f"file://{copy}", "We are down.")
+    done = publish(emergency, "--offline", "--to", f"file://{copy}", "We are down.")
     assert done.returncode == 0, done.stderr
     assert "Copied to file://" in done.stdout
     assert "We are down." in (copy / "index.html").read_text()
-    assert statuspage({**emergency, "PUBLISH_TO": f"file://{copy}"}, "--offline", "--withdraw").returncode == 0
+    assert publish({**emergency, "PUBLISH_TO": f"file://{copy}"}, "--offline", "--withdraw").returncode == 0
     assert "We are down." not in (copy / "index.html").read_text()
 
 
-def test_a_copy_that_fails_does_not_hide_that_the_notice_is_here(emergency: dict[str, str], front: Path) -> None:
+def test_a_copy_that_fails_does_not_hide_that_the_notice_is_here(
+    emergency: dict[str, str], front: Path, publish: Publish
+) -> None:
     lost = {**emergency, **objectstores.environment(objectstores.closed_port())}
-    done = statuspage(lost, "--offline", "--to", "s3://status", "We are down.")
+    done = publish(lost, "--offline", "--to", "s3://status", "We are down.")
     assert done.returncode == 1
     assert "The notice is on " in done.stdout
     assert "The site is published here, but not at s3://status: " in done.stderr
@@ -101,16 +113,21 @@ def test_a_copy_that_fails_does_not_hide_that_the_notice_is_here(emergency: dict
     ],
 )
 def test_what_is_asked_wrongly_is_said(
-    arguments: list[str], code: int, sentence: str, emergency: dict[str, str], front: Path
+    arguments: list[str],
+    code: int,
+    sentence: str,
+    emergency: dict[str, str],
+    front: Path,
+    publish: Publish,
 ) -> None:
     before = front.read_text()
-    done = statuspage(emergency, *arguments)
+    done = publish(emergency, *arguments)
     assert (done.returncode, sentence in done.stderr, "Traceback" in done.stderr) == (code, True, False), done.stderr
     assert front.read_text() == before
 
 
-def test_without_a_published_page_it_says_so(tmp_path: Path) -> None:
-    done = statuspage({"DATA_DIR": str(tmp_path / "var")}, "--offline", "We are down.")
+def test_without_a_published_page_it_says_so(tmp_path: Path, publish: Publish) -> None:
+    done = publish({"DATA_DIR": str(tmp_path / "var")}, "--offline", "We are down.")
     assert (done.returncode, "holds no published page" in done.stderr) == (1, True)
     assert not (tmp_path / "var").exists()
 

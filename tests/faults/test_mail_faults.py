@@ -143,10 +143,10 @@ def updates(server: MailServer) -> list[str]:
     return [str(mail["To"]) for mail in server.mails() if mail["To"] in ADDRESSES and "List-Unsubscribe" in mail]
 
 
-MODES = (
-    "429", "429:2", "500", "500-taken", "html502", "garbage", "reset", "redirect", "401", "400-from", "404", "413",
-    "400:reader4@example.com", "hang", "drip",
-)  # fmt: skip
+# One for each way that a delivery goes on from there: waited for, stopped for all, unknown, refused for one.
+FAULTS = ("429", "401", "500-taken", "400:reader4@example.com", "hang")
+# What the provider does is read the same way on both databases: the others are tried on one.
+MORE_FAULTS = ("429:2", "500", "html502", "garbage", "reset", "redirect", "400-from", "404", "413", "drip")
 
 
 def test_whatever_the_provider_does_everybody_is_told_once_it_is_well(
@@ -155,7 +155,7 @@ def test_whatever_the_provider_does_everybody_is_told_once_it_is_well(
     process = start()
     until(all_settled)
     check(updates(sendgrid))
-    for mode in MODES:
+    for mode in (*FAULTS, *(MORE_FAULTS if db.engine.dialect.name == "sqlite" else ())):
         before = len(updates(sendgrid))
         sendgrid.behave(mode)
         builders.post(MessageKind.UPDATE, incident_id, {}, None, now)

@@ -106,7 +106,8 @@ def until(true: Callable[[], bool], seconds: float = servers.PATIENCE) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, f"it did not happen in time: {states()}"
-        time.sleep(0.05)
+        # Not oftener: looking is work that the workers wait for.
+        time.sleep(0.1)
 
 
 def rows() -> list[Delivery]:

@@ -89,28 +89,28 @@ def test_a_wrong_component_is_told_beside_the_field(field: str, typed: str, sent
     assert db.session.scalar(select(Component.id)) is None
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "",
-        "ada",
-        "a@x.y,b@x.y",
-        "ada@example.com\r\nBcc: eve@example.com",
-        "<ada@example.com> eve@example.com",
-        "ada@[127.0.0.1]",
-        "ada@localhost",
-        "a..b@example.com",
-        "ada@-example.com",
-        "x" * 65 + "@example.com",
-    ],
-)
-def test_a_malformed_address_is_not_invited(address: str, admin: Visitor) -> None:
-    answer = admin.post("/admin/people/", {"email": address, "name": "Kept name", "role": "comms"})
-    page = answer.get_data(as_text=True)
-    assert answer.status_code == 422
-    assert 'id="error-email"' in page
-    assert "Kept name" in page
-    assert len(db.session.scalars(select(Account)).all()) == 1
+MALFORMED = [
+    "",
+    "ada",
+    "a@x.y,b@x.y",
+    "ada@example.com\r\nBcc: eve@example.com",
+    "<ada@example.com> eve@example.com",
+    "ada@[127.0.0.1]",
+    "ada@localhost",
+    "a..b@example.com",
+    "ada@-example.com",
+    "x" * 65 + "@example.com",
+]
+
+
+def test_a_malformed_address_is_not_invited(admin: Visitor) -> None:
+    for address in MALFORMED:
+        answer = admin.post("/admin/people/", {"email": address, "name": "Kept name", "role": "comms"})
+        page = answer.get_data(as_text=True)
+        assert (address, answer.status_code) == (address, 422)
+        assert 'id="error-email"' in page, address
+        assert "Kept name" in page, address
+        assert len(db.session.scalars(select(Account)).all()) == 1, address
 
 
 def test_an_address_has_one_account(admin: Visitor) -> None:

@@ -65,19 +65,19 @@ BODIES: list[tuple[str, bytes, str, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "kind", "status"), [row[1:] for row in BODIES], ids=[row[0] for row in BODIES])
-def test_a_hostile_body_is_refused(body: bytes, kind: str, status: int, writer: Program, sev1: dict[str, Any]) -> None:
+def test_a_hostile_body_is_refused(writer: Program, sev1: dict[str, Any]) -> None:
     made = declared(writer, sev1)
     before = counts()
-    for method, path in (
-        ("POST", "/incidents"),
-        ("PATCH", f"/incidents/{made['id']}"),
-        ("PUT", f"/incidents/{made['id']}.json"),
-    ):
-        answer = writer.send(method, path, data=body, headers={"Content-Type": kind})
-        assert (answer.status_code, answer.mimetype) == (status, JSON), answer.text[:500]
-        assert answer.get_json()["error"]
-    assert counts() == before
+    for name, body, kind, status in BODIES:
+        for method, path in (
+            ("POST", "/incidents"),
+            ("PATCH", f"/incidents/{made['id']}"),
+            ("PUT", f"/incidents/{made['id']}.json"),
+        ):
+            answer = writer.send(method, path, data=body, headers={"Content-Type": kind})
+            assert (name, answer.status_code, answer.mimetype) == (name, status, JSON), answer.text[:500]
+            assert answer.get_json()["error"], name
+        assert counts() == before, name
 
 
 @pytest.mark.parametrize("size", [10, 300_000])
@@ -90,20 +90,17 @@ def test_a_body_of_unknown_length_is_read_up_to_the_limit(size: int, writer: Pro
     assert (counts() == before) == (size > 10)
 
 
-@pytest.mark.parametrize("name", [row[0] for row in BODIES if row[3] == 400])
-def test_the_other_addresses_refuse_it_too(name: str, program: Any, page_id: str) -> None:
+def test_the_other_addresses_refuse_it_too(program: Any, page_id: str) -> None:
     admin = program(TokenScope.ADMIN)
-    body, kind = next((row[1], row[2]) for row in BODIES if row[0] == name)
-    for method, path in (("POST", "/components"), ("PUT", "/policies/SEV1")):
-        assert admin.send(method, path, data=body, headers={"Content-Type": kind}).status_code == 400
+    for name, body, kind, status in BODIES:
+        for method, path in (("POST", "/components"), ("PUT", "/policies/SEV1")) if status == 400 else ():
+            assert admin.send(method, path, data=body, headers={"Content-Type": kind}).status_code == 400, (name, path)
 
 
-@pytest.mark.parametrize(
-    "path", ["/incidents/aaaaaaaaaaa%00", "/components/aaaaaaaaaaa%00", "/incidents/..%2f..%2f..%2fa"]
-)
-@pytest.mark.parametrize("method", ["GET", "PATCH"])
-def test_a_hostile_address_is_refused(path: str, method: str, writer: Program) -> None:
-    assert writer.send(method, path, json={"name": "x"}).status_code in (400, 404)
+def test_a_hostile_address_is_refused(writer: Program) -> None:
+    for path in ("/incidents/aaaaaaaaaaa%00", "/components/aaaaaaaaaaa%00", "/incidents/..%2f..%2f..%2fa"):
+        for method in ("GET", "PATCH"):
+            assert writer.send(method, path, json={"name": "x"}).status_code in (400, 404), (method, path)
 
 
 @pytest.mark.parametrize("key", ["x" * 256, "ä" * 300])
