@@ -24,7 +24,7 @@ from statuspage.models import (
 )
 from statuspage.rules.maintenance import OPEN
 from statuspage.rules.vocabulary import Stage, Visibility
-from statuspage.site.timeline import Place, Timeline
+from statuspage.site.listing import Listing, Place
 
 # A month of the largest page, and then some; a few megabytes.
 MOST = 2_000
@@ -179,7 +179,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self._events: dict[str, Event] = {}
-        self._timelines: dict[str, Timeline] = {}
+        self._listings: dict[str, Listing] = {}
         self._last: tuple[object, ...] = ()
 
     def renew(self) -> None:
@@ -195,25 +195,25 @@ class Shelf:
             self._events.clear()
         for each in changed:
             self._events.pop(each.subject_id, None)
-        for name, timeline in self._timelines.items():
+        for name, listing in self._listings.items():
             ids = {each.subject_id for each in changed if each.subject_kind == name}
-            self._rearrange(timeline, list(ids), _KINDS[name])
+            self._rearrange(listing, list(ids), _KINDS[name])
         self._last = tuple(changes[-1])
 
     def clear(self) -> None:
         """Put everything away."""
         self._events.clear()
-        self._timelines.clear()
+        self._listings.clear()
 
     @property
-    def incidents(self) -> Timeline:
+    def incidents(self) -> Listing:
         """The incidents that readers may see, in their order."""
-        return self._timeline(_INCIDENTS)
+        return self._listing(_INCIDENTS)
 
     @property
-    def maintenances(self) -> Timeline:
+    def maintenances(self) -> Listing:
         """The maintenance windows, in their order."""
-        return self._timeline(_MAINTENANCES)
+        return self._listing(_MAINTENANCES)
 
     def events(self, incident_ids: Iterable[str], maintenance_ids: Iterable[str] = ()) -> list[Event]:
         """Return incidents in the order of their ids, then maintenance windows; what does not exist is left out."""
@@ -230,23 +230,23 @@ class Shelf:
         found = (self._events.get(each) for each in ids)
         return [event for event in found if event is not None and event.kind == kind.name]
 
-    def _timeline(self, kind: _Kind) -> Timeline:
-        if kind.name not in self._timelines:
+    def _listing(self, kind: _Kind) -> Listing:
+        if kind.name not in self._listings:
             component_ids: dict[str, list[str]] = {}
             for owner, component_id in db.session.execute(kind.affected):
                 component_ids.setdefault(owner, []).append(component_id)
             rows = db.session.execute(kind.places)
-            self._timelines[kind.name] = Timeline(kind.place(row, component_ids.get(row.id, ())) for row in rows)
-        return self._timelines[kind.name]
+            self._listings[kind.name] = Listing(kind.place(row, component_ids.get(row.id, ())) for row in rows)
+        return self._listings[kind.name]
 
-    def _rearrange(self, timeline: Timeline, ids: list[str], kind: _Kind) -> None:
+    def _rearrange(self, listing: Listing, ids: list[str], kind: _Kind) -> None:
         there = {event.row.id: event for event in self._found(ids, kind)}
         for event_id in ids:
             event = there.get(event_id)
             if event is not None and event.is_published:
-                timeline.put(kind.place(event.row, (each.id for each in event.components)))
+                listing.put(kind.place(event.row, (each.id for each in event.components)))
             else:
-                timeline.remove(event_id)
+                listing.remove(event_id)
 
 
 def _read(ids: Sequence[str], kind: _Kind) -> Iterator[tuple[str, Event]]:

@@ -17,10 +17,10 @@ from statuspage.rules import uptime
 from statuspage.rules.times import next_month
 from statuspage.rules.uptime import Condition, Day, LocalDay, Span, StateChange, UptimeRule
 from statuspage.rules.vocabulary import MaintenanceStage
+from statuspage.site.listing import Place
 from statuspage.site.page import Frame
 from statuspage.site.roster import Roster
 from statuspage.site.shelf import Shelf
-from statuspage.site.timeline import Place
 
 DAYS = 90
 MONTHS = 12

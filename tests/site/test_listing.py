@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statuspage.site.timeline import Place, Timeline
+from statuspage.site.listing import Listing, Place
 
 START = datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
 COMPONENTS = ("mail", "web")
@@ -38,53 +38,53 @@ def newest(places: dict[str, Place], key: Any) -> list[str]:
 
 @given(first=st.lists(PLACES, max_size=8, unique_by=lambda each: each.id), steps=STEPS)
 def test_after_any_changes_the_lists_are_as_if_sorted_anew(first: list[Place], steps: list[Place | str]) -> None:
-    timeline, kept = Timeline(first), {each.id: each for each in first}
+    listing, kept = Listing(first), {each.id: each for each in first}
     for step in steps:
         if isinstance(step, Place):
-            timeline.put(step)
+            listing.put(step)
             kept[step.id] = step
         else:
-            timeline.remove(step)
+            listing.remove(step)
             kept.pop(step, None)
     said = {name: each for name, each in kept.items() if each.posted_at is not None}
-    assert sorted(timeline.ids()) == sorted(kept)
-    assert timeline.newest(None) == newest(kept, lambda each: (each.began_at, each.id))
-    assert timeline.last_said(100) == newest(said, lambda each: (each.posted_at, each.id))
-    assert timeline.unsaid() == sorted(kept.keys() - said.keys(), reverse=True)
-    assert {each.id for each in timeline.still_open()} == {each.id for each in kept.values() if each.is_open}
-    assert timeline.ends() == (
+    assert sorted(listing.ids()) == sorted(kept)
+    assert listing.newest(None) == newest(kept, lambda each: (each.began_at, each.id))
+    assert listing.last_said(100) == newest(said, lambda each: (each.posted_at, each.id))
+    assert listing.unsaid() == sorted(kept.keys() - said.keys(), reverse=True)
+    assert {each.id for each in listing.still_open()} == {each.id for each in kept.values() if each.is_open}
+    assert listing.ends() == (
         (min(each.began_at for each in kept.values()), max(each.began_at for each in kept.values())) if kept else ()
     )
     for component in COMPONENTS:
         own = {name: each for name, each in kept.items() if component in each.component_ids}
-        assert timeline.newest(None, component) == newest(own, lambda each: (each.began_at, each.id))
+        assert listing.newest(None, component) == newest(own, lambda each: (each.began_at, each.id))
         spoken = {name: each for name, each in own.items() if name in said}
-        assert timeline.last_said(100, component) == newest(spoken, lambda each: (each.posted_at, each.id))
+        assert listing.last_said(100, component) == newest(spoken, lambda each: (each.posted_at, each.id))
 
 
 def test_a_span_of_time_has_its_first_moment_and_not_its_last() -> None:
-    timeline = Timeline([place("a", 1), place("b", 2), place("c", 3), place("d", 4)])
-    assert timeline.between(at(2), at(4)) == ["c", "b"]
-    assert timeline.between(at(1), at(9), 2) == ["d", "c"]
-    assert timeline.between(at(5), at(9)) == []
+    listing = Listing([place("a", 1), place("b", 2), place("c", 3), place("d", 4)])
+    assert listing.between(at(2), at(4)) == ["c", "b"]
+    assert listing.between(at(1), at(9), 2) == ["d", "c"]
+    assert listing.between(at(5), at(9)) == []
 
 
 def test_so_many_at_most_are_the_newest() -> None:
-    timeline = Timeline([place(name, number, 9 - number, of=("web",)) for number, name in enumerate("abcd")])
-    assert timeline.newest(2) == timeline.newest(2, "web") == ["d", "c"]
-    assert timeline.last_said(2) == timeline.last_said(2, "web") == ["a", "b"]
-    assert timeline.newest(2, "mail") == timeline.last_said(2, "mail") == []
+    listing = Listing([place(name, number, 9 - number, of=("web",)) for number, name in enumerate("abcd")])
+    assert listing.newest(2) == listing.newest(2, "web") == ["d", "c"]
+    assert listing.last_said(2) == listing.last_said(2, "web") == ["a", "b"]
+    assert listing.newest(2, "mail") == listing.last_said(2, "mail") == []
 
 
 def test_of_a_component_what_began_since_a_moment() -> None:
-    timeline = Timeline([place("a", 1, of=("web",)), place("b", 2, of=("web",)), place("c", 3)])
-    assert [each.id for each in timeline.of_component("web", at(2))] == ["b"]
-    assert [each.id for each in timeline.of_component("web", at(0))] == ["b", "a"]
-    assert timeline.of_component("mail", at(0)) == []
+    listing = Listing([place("a", 1, of=("web",)), place("b", 2, of=("web",)), place("c", 3)])
+    assert [each.id for each in listing.of_component("web", at(2))] == ["b"]
+    assert [each.id for each in listing.of_component("web", at(0))] == ["b", "a"]
+    assert listing.of_component("mail", at(0)) == []
 
 
 def test_the_open_ones_come_with_the_last_message_first_and_those_without_one_last() -> None:
-    timeline = Timeline(
+    listing = Listing(
         [place("a", 1, 1, is_open=True), place("b", 1, 5, is_open=True), place("c", 1, is_open=True), place("d", 1, 9)]
     )
-    assert [each.id for each in timeline.still_open()] == ["b", "a", "c"]
+    assert [each.id for each in listing.still_open()] == ["b", "a", "c"]

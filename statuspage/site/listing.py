@@ -31,7 +31,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 _Order = list[tuple[datetime, str]]
 
 
-class Timeline:
+class Listing:
     """The incidents, or the maintenance windows, that readers may see."""
 
     def __init__(self, places: Iterable[Place]) -> None:
