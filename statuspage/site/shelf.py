@@ -30,7 +30,7 @@ from statuspage.site.listing import Listing, Place
 MOST = 2_000
 # SQLite takes 32,766 values in a statement.
 AT_ONCE = 500
-# A change of anything else, such as a component's name, may be in all of them.
+# A change of anything else may be in all of them, such as a component's name; an import is one change of the page.
 LOCAL = ("incident", "maintenance", "month")
 
 # Readers may see these incidents; every query of incidents that leads to a page says so.
@@ -191,7 +191,9 @@ class Shelf:
             self._last = tuple(db.session.execute(_NEWEST).first() or ())
             return
         changed = changes[1:]
-        if any(each.subject_kind not in LOCAL for each in changed) or len(self._events) > MOST:
+        if any(each.subject_kind not in LOCAL for each in changed):
+            self.clear()
+        elif len(self._events) > MOST:
             self._events.clear()
         for each in changed:
             self._events.pop(each.subject_id, None)

@@ -12,7 +12,7 @@ from flask import Flask
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from sqlalchemy import event, select, update
+from sqlalchemy import event, func, select, update
 
 from statuspage.actions import components, corrections, maintenances
 from statuspage.actions.maintenances import Message
@@ -107,6 +107,19 @@ def test_a_renamed_component_is_renamed_in_everything(writer: str, sign_in: str,
     found = page.load_entry(incident_id, renewed(shelf))
     assert found is not None
     assert [each.name for each in found.components] == ["Signing in"]
+
+
+def test_what_an_import_brings_is_listed_though_one_change_stands_for_all_of_it(
+    writer: str, sign_in: str, now: datetime
+) -> None:
+    first = builders.acknowledged(writer, {sign_in: OUTAGE}, now)
+    shelf = renewed(Shelf())
+    assert [entry.id for entry in page.load_latest(50, shelf)] == [first]
+    seen = db.session.scalar(select(func.max(Change.revision)))
+    imported = builders.acknowledged(writer, {sign_in: OUTAGE}, now + timedelta(minutes=1))
+    db.session.execute(update(Change).where(Change.revision > seen).values(subject_kind="page", subject_id="page"))
+    db.session.commit()
+    assert [entry.id for entry in page.load_latest(50, renewed(shelf))] == [imported, first]
 
 
 def test_a_database_put_back_from_a_backup_is_read_anew(writer: str, sign_in: str, now: datetime) -> None:
