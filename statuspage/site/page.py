@@ -162,12 +162,12 @@ class Front:
         return [component for component in listed if component.state is not ComponentState.OPERATIONAL]
 
 
-_PAGE = select(Page).execution_options(populate_existing=True)
+PAGE = select(Page).execution_options(populate_existing=True)
 
 
 def load_frame(public_url: str) -> Frame | None:
     """Return the page's frame; None while there is no page."""
-    page = db.session.scalar(_PAGE)
+    page = db.session.scalar(PAGE)
     if page is None:
         return None
     rule = UptimeRule(page.uptime_degraded_percent, page.uptime_excludes_maintenance)

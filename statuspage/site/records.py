@@ -8,15 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import select
-
 from statuspage import shapes
 from statuspage.db import db
-from statuspage.models import Page
+from statuspage.site.page import PAGE
 from statuspage.site.roster import Roster
 from statuspage.site.shelf import Event, Shelf
-
-_PAGE = select(Page).execution_options(populate_existing=True)
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,7 @@ class Records:
 
 def load_records(public_url: str, count: int, roster: Roster, shelf: Shelf) -> Records:
     """Return the components and the newest ``count`` incidents and maintenances, besides all open ones."""
-    page = db.session.execute(_PAGE).scalar_one()
+    page = db.session.execute(PAGE).scalar_one()
     names = {group.id: group.name for group in roster.groups}
     headings = {each.id: names[each.group_id] for each in roster.components.values() if each.group_id}
     incidents, windows = shelf.incidents, shelf.maintenances

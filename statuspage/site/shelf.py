@@ -117,27 +117,27 @@ def _kind(
 
 def _place_of_incident(row: Any, component_ids: Iterable[str]) -> Place:
     return Place(
-        row.id,
-        row.title,
-        row.started_at,
-        row.resolved_at,
-        row.last_posted_at,
-        row.stage is not Stage.RESOLVED,
-        row.next_update_by,
-        frozenset(component_ids),
+        id=row.id,
+        title=row.title,
+        began_at=row.started_at,
+        ended_at=row.resolved_at,
+        posted_at=row.last_posted_at,
+        is_open=row.stage is not Stage.RESOLVED,
+        next_update_by=row.next_update_by,
+        component_ids=frozenset(component_ids),
     )
 
 
 def _place_of_window(row: Any, component_ids: Iterable[str]) -> Place:
     return Place(
-        row.id,
-        row.title,
-        row.scheduled_for,
-        row.scheduled_until,
-        row.last_posted_at,
-        row.stage in OPEN,
-        None,
-        frozenset(component_ids),
+        id=row.id,
+        title=row.title,
+        began_at=row.scheduled_for,
+        ended_at=row.scheduled_until,
+        posted_at=row.last_posted_at,
+        is_open=row.stage in OPEN,
+        next_update_by=None,
+        component_ids=frozenset(component_ids),
     )
 
 
