@@ -17,7 +17,7 @@ from tests import builders
 from tests.browser import everything
 from tests.browser.conftest import Live
 from tests.browser.everything import ADMIN, Everything, first
-from tests.browser.looking import look, look_after, look_at_frame, look_here
+from tests.browser.looking import lend_ears, look, look_after, look_at_frame, look_here
 
 pytestmark = pytest.mark.browser
 
@@ -39,6 +39,16 @@ READERS = {
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take who fills in a form at once for a person, not for a program."""
     monkeypatch.setattr(subscribe, "FASTEST_PERSON_SECONDS", 0.0)
+
+
+@pytest.fixture
+def open_page(open_page: Open) -> Open:
+    def make(email: str = "") -> Page:
+        page = open_page(email)
+        lend_ears(page)
+        return page
+
+    return make
 
 
 @pytest.fixture
