@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 
 from statuspage.rendering import environment
 from statuspage.rules.times import instant_in_words
@@ -61,6 +62,7 @@ def text_width(text: str) -> int:
     return round(sum(_letter_width(letter) for letter in text))
 
 
+@cache
 def favicon_ico(state: ComponentState) -> bytes:
     """Return the icon for browsers that know no SVG: 32 × 32 pixels, a shape and colour for each state."""
     inside, colour = _SHAPES[state]

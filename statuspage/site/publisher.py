@@ -283,7 +283,7 @@ def _paths_of_missing_months(site: Site, settings: Settings) -> set[str]:
     """Months before the first one so far, when something backdated is published; and their neighbours' links."""
     months = site.months
     there = snapshot.names(settings.site_dir, "history")
-    missing = {month for month in months if f"{month:%Y-%m}.html" not in there}
+    missing = {month for month in months if f"{month.isoformat()[:7]}.html" not in there}
     touched = {next_month(month, step) for month in missing for step in (-1, 0, 1)} & set(months)
     return {f"/history/{month:%Y-%m}" for month in touched}
 
