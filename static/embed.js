@@ -7,6 +7,8 @@
   const origin = new URL(script.src).origin;
   const interval = 60000;
   const store = "statuspage-closed";
+  // In the page's own language: statuspage/site/banner.py puts them in.
+  const said = WORDS;
   const styles = `
     :host { all: initial; }
     .banner { position: fixed; inset: auto 1rem 1rem auto; z-index: 2147483647; box-sizing: border-box; max-width: min(26rem, calc(100vw - 2rem)); display: flex; align-items: flex-start; gap: .75rem; padding: .9rem 1rem; border: 1px solid #dcdcd6; border-left: 6px solid var(--mark); border-radius: 10px; background: #fff; color: #1b1d21; box-shadow: 0 4px 20px rgb(0 0 0 / 18%); font: 16px/1.45 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; --mark: #8a5a00; }
@@ -43,13 +45,14 @@
   root.adoptedStyleSheets = [sheet];
   const banner = make("div");
   banner.hidden = true;
+  banner.lang = said.language;
   // There before it has words, so that they are read out when they come.
   const words = make("div");
   words.className = "words";
   words.setAttribute("role", "status");
   const button = make("button", "\u00d7");
   button.type = "button";
-  button.setAttribute("aria-label", "Close this notice");
+  button.setAttribute("aria-label", said.close);
   banner.append(words, button);
   root.append(banner);
 
@@ -79,6 +82,10 @@
     if (event.key === "Escape") close();
   });
 
+  function fill(text, values) {
+    return text.replace(/%\((\w+)\)s/g, (_, name) => values[name]);
+  }
+
   function time(instant) {
     return new Intl.DateTimeFormat([], { hour: "numeric", minute: "2-digit", timeZoneName: "short" }).format(new Date(instant));
   }
@@ -90,13 +97,13 @@
     const indicator = summary.status.indicator;
     if (!entries.length && indicator === "none") return null;
     const first = entries[0];
-    const more = entries.length > 1 ? ` (and ${entries.length - 1} more)` : "";
+    const more = entries.length - 1;
     const promised = first && first.next_update_by && Date.parse(first.next_update_by) > Date.now();
     return {
       ids: first ? entries.map((each) => each.id) : [`page ${indicator}`],
       kind: summary.incidents.length ? indicator : first ? "maintenance" : indicator,
-      title: first ? first.name + more : summary.status.description,
-      note: promised ? `Next update by ${time(first.next_update_by)}. ` : "",
+      title: !first ? said[indicator] || summary.status.description : more ? fill(said.more, { title: first.name, count: more }) : first.name,
+      note: promised ? `${fill(said.next, { instant: time(first.next_update_by) })}. ` : "",
       link: first && !more ? `${origin}/incidents/${encodeURIComponent(first.id)}` : `${origin}/`,
       page: summary.page.name,
     };
@@ -116,7 +123,7 @@
     if (now === text) return;
     text = now;
     const line = make("p", found.note);
-    const link = make("a", `See ${found.page} status`);
+    const link = make("a", fill(said.see, { name: found.page }));
     link.href = found.link;
     link.target = "_blank";
     link.rel = "noopener";

@@ -26,10 +26,11 @@ def catalog(language: str) -> gettext.NullTranslations:
     return gettext.translation("messages", CATALOGS, [language])
 
 
-def translated(text: str, language: str) -> str:
-    """Return a text in a language; as it is where the catalog does not know it."""
+def translated(text: str, language: str, **values: object) -> str:
+    """Return a text in a language, with its values put in; as it is where the catalog does not know it."""
     # The empty text is the catalog's own head.
-    return catalog(language).gettext(text) if text else text
+    said = catalog(language).gettext(text) if text else text
+    return said % values if values else said
 
 
 @cache

@@ -341,7 +341,7 @@ def _document(announcement: Announcement, voice: Voice, settings: Settings, for_
     what_happened = document.kind is DocumentKind.POST_INCIDENT_EMAIL
     mail = DocumentMail(
         page_name=voice.page_name,
-        headline=translated("%(title)s: what happened", voice.language) % {"title": incident.title}
+        headline=translated("%(title)s: what happened", voice.language, title=incident.title)
         if what_happened
         else incident.title,
         body=prose.to_text(document.body),
@@ -367,7 +367,7 @@ def _post_mortem(announcement: Announcement, voice: Voice, settings: Settings) -
     text = document.fields[PUBLIC_TEXT]
     mail = DocumentMail(
         page_name=voice.page_name,
-        headline=f"{document.incident.title}: what we learned",
+        headline=translated("%(title)s: what we learned", voice.language, title=document.incident.title),
         body=text,
         # Cleaned by prose.
         body_html=Markup(prose.to_html(text)),  # noqa: S704

@@ -43,8 +43,8 @@ class Written:
     announcement: Announcement
     payload: Mapping[str, Any]
     """For programs."""
-    note: Note
-    """For chat rooms."""
+    notes: Mapping[str, Note]
+    """For chat rooms, by language; the page's own comes first."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def write(announcement: Announcement, settings: Settings, now: datetime) -> Writ
     return Written(
         announcement,
         webhook.payload(announcement, settings, now),
-        notes.note_to_subscribers(announcement, settings),
+        notes.notes_to_subscribers(announcement, settings),
     )
 
 
@@ -70,7 +70,9 @@ def address(written: Written, delivery_id: int, to: Subscriber, settings: Settin
     """Return the post to one endpoint: signed for a program, in its own words for a chat room."""
     headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": USER_AGENT}
     if to.method is not SubscriptionMethod.WEBHOOK:
-        content = json.dumps(_MESSAGES[to.method](written.note), ensure_ascii=False).encode()
+        own = next(iter(written.notes.values()))
+        note = written.notes.get(to.language, own)
+        content = json.dumps(_MESSAGES[to.method](note), ensure_ascii=False).encode()
         return Post(to.method, to.endpoint, content, headers)
     token = make_token(settings, Purpose.UNSUBSCRIBE, to.id)
     content = webhook.body(written.payload, f"{settings.public_url}/unsubscribe/{token}")

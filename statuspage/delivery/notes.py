@@ -20,6 +20,7 @@ from statuspage.delivery.composition import (
     told_document,
 )
 from statuspage.delivery.transport import Note
+from statuspage.languages import filters, translated
 from statuspage.models import (
     Announcement,
     Channel,
@@ -27,7 +28,6 @@ from statuspage.models import (
     Page,
 )
 from statuspage.rules.documents import PUBLIC_TEXT
-from statuspage.rules.times import instant_in_words
 from statuspage.rules.vocabulary import (
     LABELS,
     Visibility,
@@ -35,8 +35,6 @@ from statuspage.rules.vocabulary import (
 from statuspage.settings import Settings
 
 ROOM_LABEL = "Open the incident room"
-STATUS_PAGE_LABEL = "The status page"
-ENDPOINT_TEST = "This is a test: nothing has happened. Updates will be posted here."
 
 
 def note(announcement: Announcement, settings: Settings) -> Note:
@@ -62,63 +60,100 @@ def note(announcement: Announcement, settings: Settings) -> Note:
     )
 
 
-def note_to_subscribers(announcement: Announcement, settings: Settings) -> Note:
-    """Write what subscribers' chat rooms are told. Raises LookupError if what it tells about is gone."""
-    page_name = db.session.execute(select(Page.name)).scalar_one()
+def notes_to_subscribers(announcement: Announcement, settings: Settings) -> Mapping[str, Note]:
+    """Write what subscribers' chat rooms are told, in each of the page's languages, its own first.
+
+    Raises LookupError if what it tells about is gone.
+    """
+    page = db.session.execute(select(Page)).scalar_one()
+    return {
+        language: _note_to_subscribers(announcement, page.name, settings, language)
+        for language in (page.language, *page.languages)
+    }
+
+
+def _note_to_subscribers(announcement: Announcement, page_name: str, settings: Settings, language: str) -> Note:
     if announcement.kind == "endpoint_test":
-        return Note(f"{page_name}: updates arrive here", ENDPOINT_TEST, settings.public_url, STATUS_PAGE_LABEL)
+        title = translated("%(name)s: updates arrive here", language, name=page_name)
+        text = translated("This is a test: nothing has happened. Updates will be posted here.", language)
+        return Note(title, text, settings.public_url, _status_page(language))
     if announcement.kind == "component_change":
-        name, before, after = changed_component(announcement)
-        text = f"Was: {LABELS[before]}. Now: {LABELS[after]}, since {instant_in_words(announcement.created_at)}."
-        return Note(f"{page_name}: {name} is {LABELS[after].lower()}", text, settings.public_url, STATUS_PAGE_LABEL)
+        return _change_note(announcement, page_name, settings, language)
     if announcement.kind == "maintenance_update":
-        return _maintenance_note(announcement, page_name, settings)
+        return _maintenance_note(announcement, page_name, settings, language)
     if announcement.kind == "post_mortem":
-        return _post_mortem_note(announcement, page_name, settings)
+        return _post_mortem_note(announcement, page_name, settings, language)
     update = posted_update(announcement)
-    return note_of_update(incident_mail(update, page_name, settings, "", ""))
+    return note_of_update(incident_mail(update, page_name, settings, "", ""), language)
 
 
-def note_of_update(mail: IncidentMail) -> Note:
+def _status_page(language: str) -> str:
+    return translated("The status page", language)
+
+
+def _whole_story(language: str) -> str:
+    return translated("The whole story", language)
+
+
+def _change_note(announcement: Announcement, page_name: str, settings: Settings, language: str) -> Note:
+    name, *states = changed_component(announcement)
+    before, after = (translated(LABELS[state], language) for state in states)
+    written = filters(language)
+    is_now = translated("%(name)s is %(state)s", language, name=name, state=written["inside"](after))
+    since = written["instant"](announcement.created_at)
+    return Note(
+        title=f"{page_name}: {is_now}",
+        text=translated(
+            "Was: %(before)s. Now: %(after)s, since %(instant)s.", language, before=before, after=after, instant=since
+        ),
+        url=settings.public_url,
+        url_label=_status_page(language),
+    )
+
+
+def note_of_update(mail: IncidentMail, language: str) -> Note:
     """Return what chat rooms are told by an update that its mail tells."""
-    facts = [f"{mail.label}, {instant_in_words(mail.posted_at)}"]
+    instant = filters(language)["instant"]
+    facts = [f"{translated(mail.label, language)}, {instant(mail.posted_at)}"]
     if mail.next_update_by:
-        facts.append(f"Next update by {instant_in_words(mail.next_update_by)}")
-    states = [f"{name}: {LABELS[state]}" for name, state in mail.components]
+        facts.append(translated("Next update by %(instant)s", language, instant=instant(mail.next_update_by)))
+    states = [f"{name}: {translated(LABELS[state], language)}" for name, state in mail.components]
     return Note(
         title=f"{mail.page_name}: {mail.title}",
         text="\n".join([*facts, mail.body, *states]),
         url=mail.incident_url,
-        url_label="The whole story",
+        url_label=_whole_story(language),
     )
 
 
-def _post_mortem_note(announcement: Announcement, page_name: str, settings: Settings) -> Note:
+def _post_mortem_note(announcement: Announcement, page_name: str, settings: Settings, language: str) -> Note:
     document = told_document(announcement)
+    learned = translated("%(title)s: what we learned", language, title=document.incident.title)
     return Note(
-        title=f"{page_name}: {document.incident.title}, what we learned",
+        title=f"{page_name}: {learned}",
         text=document.fields[PUBLIC_TEXT],
         url=f"{settings.public_url}/incidents/{document.incident_id}#post-mortem",
-        url_label="The whole story",
+        url_label=_whole_story(language),
     )
 
 
-def _maintenance_note(announcement: Announcement, page_name: str, settings: Settings) -> Note:
+def _maintenance_note(announcement: Announcement, page_name: str, settings: Settings, language: str) -> Note:
     update = said_of_maintenance(announcement)
-    values = maintenance_values(
-        update.maintenance, maintenance_label(update), prose.to_text(update.body), page_name, settings
+    label, body = translated(maintenance_label(update), language), prose.to_text(update.body)
+    return note_of_maintenance(
+        maintenance_values(update.maintenance, label, body, page_name, settings, language), language
     )
-    return note_of_maintenance(values)
 
 
-def note_of_maintenance(values: Mapping[str, Any]) -> Note:
-    """Return what chat rooms are told by a message about a window."""
+def note_of_maintenance(values: Mapping[str, Any], language: str) -> Note:
+    """Return what chat rooms are told by a message about a window; ``values`` in the same language."""
     facts, affected = [f"{values['label']}: {values['window']}", values["body"]], ", ".join(values["components"])
+    name = translated("%(name)s maintenance", language, name=values["page_name"])
     return Note(
-        title=f"{values['page_name']}: maintenance, {values['title']}",
-        text="\n".join([*facts, *([f"Affected: {affected}"] if affected else [])]),
+        title=f"{name}: {values['title']}",
+        text="\n".join([*facts, *([f"{translated('Affected:', language)} {affected}"] if affected else [])]),
         url=values["window_url"],
-        url_label="The whole story",
+        url_label=_whole_story(language),
     )
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 
+from statuspage.languages import filters, translated
 from statuspage.rendering import environment
-from statuspage.rules.times import instant_in_words
 from statuspage.rules.vocabulary import LABELS, PAGE_STATE_WORDS, ComponentState, MaintenanceStage
 from statuspage.site.feeds import clean
+from statuspage.site.headline import UNDER_MAINTENANCE
 from statuspage.site.page import Frame, Front
 
 NAME_LENGTH = 40
@@ -38,7 +39,7 @@ def badge(frame: Frame, front: Front, now: datetime) -> bytes:
     shown = describe(frame, front, now)
     said = f"{shown.words} · {shown.promise}" if shown.promise else shown.words
     return (
-        environment()
+        environment(frame.brand.language)
         .get_template("public/badge.svg")
         .render(badge=shown, said=said, name_width=text_width(shown.name), said_width=text_width(said))
         .encode()
@@ -49,12 +50,13 @@ def describe(frame: Frame, front: Front, now: datetime) -> Badge:
     """Say how things are, and when readers hear more."""
     name = " ".join(clean(frame.name).split())
     name = name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"
+    language = frame.brand.language
     words, state = PAGE_STATE_WORDS[front.state], str(front.state)
     running = any(window.label in _RUNNING for window in front.maintenances)
     if front.state is ComponentState.OPERATIONAL and running:
-        words, state = "Under maintenance", "maintenance"
+        words, state = UNDER_MAINTENANCE, "maintenance"
     due = min((entry.next_update_by for entry in front.open_incidents if entry.next_update_by), default=None)
-    return Badge(name, state, words, _promise(due, now) if due else "")
+    return Badge(name, state, translated(words, language), _promise(due, language, now) if due else "")
 
 
 def text_width(text: str) -> int:
@@ -83,12 +85,12 @@ def favicon_ico(state: ComponentState) -> bytes:
     return head + struct.pack("<BBBBHHII", _ICON, _ICON, 0, 0, 1, 32, len(picture), 22) + picture
 
 
-def _promise(due: datetime, now: datetime) -> str:
+def _promise(due: datetime, language: str, now: datetime) -> str:
     if due < now:
-        return "update is late"
-    if due.astimezone(UTC).date() == now.date():
-        return f"next update by {due.astimezone(UTC):%H:%M} UTC"
-    return f"next update by {instant_in_words(due)}"
+        return translated("update is late", language)
+    is_today = due.astimezone(UTC).date() == now.date()
+    instant = f"{due.astimezone(UTC):%H:%M} UTC" if is_today else filters(language)["instant"](due)
+    return translated("next update by %(instant)s", language, instant=instant)
 
 
 def _letter_width(letter: str) -> float:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from statuspage.rules.times import instant_in_words
+from statuspage.languages import filters, translated
 from statuspage.site.feeds import clean
 from statuspage.site.page import Entry, Frame
 
@@ -27,7 +27,8 @@ def calendar(frame: Frame, windows: Sequence[Entry]) -> bytes:
     made.add("prodid", "-//Statuspage//Maintenance//EN")
     made.add("version", "2.0")
     made.add("calscale", "GREGORIAN")
-    name = clean(f"{frame.name} maintenance")
+    language = frame.brand.language
+    name = clean(translated("%(name)s maintenance", language, name=frame.name))
     for key in ("name", "x-wr-calname"):
         made.add(key, name)
     made.add("url", f"{frame.public_url}/")
@@ -45,7 +46,7 @@ def calendar(frame: Frame, windows: Sequence[Entry]) -> bytes:
         event.add("dtstart", window.started_at.replace(microsecond=0))
         if window.ended_at is not None and window.ended_at > window.started_at:
             event.add("dtend", window.ended_at.replace(microsecond=0))
-        event.add("summary", clean(f"{frame.name} maintenance: {window.title}"))
+        event.add("summary", f"{name}: {clean(window.title)}")
         event.add("description", _description(frame, window))
         event.add("url", frame.public_url + window.path)
         event.add("categories", ["Maintenance"])
@@ -57,12 +58,15 @@ def calendar(frame: Frame, windows: Sequence[Entry]) -> bytes:
 
 
 def _description(frame: Frame, window: Entry) -> str:
-    lines = [f"{window.label}."]
+    language = frame.brand.language
+    lines = [f"{translated(window.label, language)}."]
     if window.components:
-        lines.append(f"Affected: {', '.join(component.name for component in window.components)}.")
+        named = ", ".join(component.name for component in window.components)
+        lines.append(f"{translated('Affected:', language)} {named}.")
     if window.updates:
         newest = window.updates[0]
-        lines += ["", f"{newest.label}, {instant_in_words(newest.posted_at)}:", _plain(newest.html)]
+        posted = filters(language)["instant"](newest.posted_at)
+        lines += ["", f"{translated(newest.label, language)}, {posted}:", _plain(newest.html)]
     return clean("\n".join([*lines, "", frame.public_url + window.path]))
 
 

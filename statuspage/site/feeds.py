@@ -17,8 +17,8 @@ from feedgen.ext.base import BaseEntryExtension
 from feedgen.feed import FeedGenerator
 from markupsafe import Markup, escape
 
+from statuspage.languages import filters, translated
 from statuspage.rendering import json_text, machine_instant
-from statuspage.rules.times import instant_in_words
 from statuspage.rules.vocabulary import LABELS, MaintenanceStage
 from statuspage.site.page import Entry, Frame, PublicUpdate
 
@@ -71,6 +71,11 @@ class Feed:
         return f"/components/{self.component_id}" if self.component_id else "/history"
 
     @property
+    def language(self) -> str:
+        """The page's own: a feed's address is the same for everybody."""
+        return self.frame.brand.language
+
+    @property
     def home(self) -> str:
         """The page for people with the same content."""
         return self.frame.public_url + (self.path if self.component_id else "/")
@@ -78,14 +83,16 @@ class Feed:
     @property
     def title(self) -> str:
         """What it is called in a reader's list."""
-        name = clean(f"{self.frame.name} status")
-        return f"{name}: {clean(self.component_name)}" if self.component_id else f"{name}: incident history"
+        name, language = clean(self.frame.name), self.language
+        if self.component_id:
+            return f"{translated('%(name)s status', language, name=name)}: {clean(self.component_name)}"
+        return translated("%(name)s status: incident history", language, name=name)
 
     @property
     def description(self) -> str:
         """What it holds."""
-        about = f"{self.component_name} of {self.frame.name}" if self.component_id else self.frame.name
-        return clean(f"Incidents and maintenance of {about}")
+        about = f"{self.frame.name}, {self.component_name}" if self.component_id else self.frame.name
+        return clean(translated("Incidents and maintenance of %(name)s", self.language, name=about))
 
     @cached_property
     def items(self) -> tuple[Item, ...]:
@@ -122,7 +129,7 @@ def json_feed(feed: Feed, now: datetime) -> bytes:
         **({"icon": _logo(feed)} if _logo(feed) else {}),
         "favicon": f"{feed.frame.public_url}/favicon.ico",
         "authors": [{"name": clean(feed.frame.name), "url": feed.home}],
-        "language": "en",
+        "language": feed.language,
         "_statuspage": {"about": f"{feed.frame.public_url}/", "generated_at": machine_instant(now)},
         "items": [_json_item(item) for item in feed.items],
     }
@@ -134,25 +141,27 @@ def _logo(feed: Feed) -> str:
     return f"{feed.frame.public_url}{logo.path}" if logo is not None else ""
 
 
-def item_html(updates: Sequence[PublicUpdate], entry: Entry | None = None) -> Markup:
-    """Return an item's content: the promise of an open incident, then its updates, newest first.
+def item_html(entry: Entry, language: str) -> Markup:
+    """Return an item's content: its updates, newest first, and what else is to be known of it.
 
     The first ``<strong>`` of an update is its state, as readers of Statuspage's feeds expect.
     """
+    instant = filters(language)["instant"]
     # Put together as text: Markup's own formatting takes ten times as long, and there are hundreds of updates.
     parts = []
-    if entry is not None and entry.kind == "maintenance" and entry.is_open and entry.ended_at is not None:
-        begins, ends = instant_in_words(entry.started_at), instant_in_words(entry.ended_at)
-        parts.append(f"<p>Planned from {begins} to {ends}.</p>")
-    if entry is not None and entry.post_mortem:
-        published = f"<small>{instant_in_words(entry.post_mortem_at)}</small><br>" if entry.post_mortem_at else ""
-        parts.append(f"<p>{published}<strong>Post-mortem</strong></p>\n{entry.post_mortem}")
-    parts += [
-        f"<p><small>{_posted_in_words(update)}</small><br><strong>{escape(update.label)}</strong></p>\n{update.html}"
-        for update in updates
-    ]
-    if entry is not None and entry.next_update_by is not None:
-        parts.append(f"<p>Next update by {instant_in_words(entry.next_update_by)}.</p>\n")
+    if entry.kind == "maintenance" and entry.is_open and entry.ended_at is not None:
+        planned = {"begin": instant(entry.started_at), "end": instant(entry.ended_at)}
+        parts.append(f"<p>{translated('Planned from %(begin)s to %(end)s.', language, **planned)}</p>")
+    if entry.post_mortem:
+        published = f"<small>{instant(entry.post_mortem_at)}</small><br>" if entry.post_mortem_at else ""
+        heading = translated("Post-mortem", language)
+        parts.append(f"<p>{published}<strong>{heading}</strong></p>\n{entry.post_mortem}")
+    for update in entry.updates:
+        said, posted = escape(translated(update.label, language)), _posted_in_words(update, language)
+        parts.append(f"<p><small>{posted}</small><br><strong>{said}</strong></p>\n{update.html}")
+    if entry.next_update_by is not None:
+        promised = translated("Next update by %(instant)s", language, instant=instant(entry.next_update_by))
+        parts.append(f"<p>{promised}.</p>\n")
     # Bodies were cleaned when they were written; everything else is ours or escaped.
     return Markup("\n".join(parts))  # noqa: S704
 
@@ -162,9 +171,12 @@ def clean(text: str) -> str:
     return _NOT_XML.sub("", str(text))
 
 
-def _posted_in_words(update: PublicUpdate) -> str:
-    posted = instant_in_words(update.posted_at)
-    return f"{posted}, edited at {instant_in_words(update.edited_at)}" if update.edited_at else posted
+def _posted_in_words(update: PublicUpdate, language: str) -> str:
+    instant = filters(language)["instant"]
+    posted = str(instant(update.posted_at))
+    if update.edited_at is None:
+        return posted
+    return f"{posted}, {translated('edited at %(instant)s', language, instant=instant(update.edited_at))}"
 
 
 def _item(frame: Frame, entry: Entry) -> Item:
@@ -173,7 +185,7 @@ def _item(frame: Frame, entry: Entry) -> Item:
         url=frame.public_url + entry.path,
         # An item must have a title; nothing else of an incident is sure to be left of a title of control characters.
         title=clean(entry.title).strip() or entry.id,
-        html=clean(item_html(entry.updates, entry)),
+        html=clean(item_html(entry, frame.brand.language)),
         kind=KINDS[entry.kind],
         stage=entry.label,
         posted_at=_whole(entry.last_posted_at),
@@ -234,7 +246,7 @@ def _generator(feed: Feed, suffix: str) -> FeedGenerator:
     made.title(feed.title)
     made.subtitle(feed.description)
     made.author(name=clean(feed.frame.name).strip() or "Status")
-    made.language("en")
+    made.language(feed.language)
     if _logo(feed):
         made.logo(_logo(feed))
     # feedgen takes the last one for RSS's own <link>: the page.

@@ -15,13 +15,13 @@ from statuspage.db import db
 from statuspage.languages import CATALOGS
 from statuspage.models import Change
 from statuspage.rendering import TEMPLATES, environment, machine_instant
-from statuspage.rules.branding import OWN_SHADES
 from statuspage.rules.languages import prefix
 from statuspage.rules.times import next_month, require_utc
 from statuspage.rules.vocabulary import LABELS, ComponentState
 from statuspage.settings import Settings
 from statuspage.site import (
     badge,
+    banner,
     branding,
     calendar,
     cards,
@@ -465,13 +465,7 @@ def _badge(site: Site) -> bytes:
 
 
 def _embed(site: Site) -> bytes:
-    script = (STATIC / "embed.js").read_text(encoding="utf-8")
-    used = site.frame.brand.shades
-    if used is not None:
-        # The product's own accents, which the script is written with.
-        script = script.replace(OWN_SHADES.light.accent, used.light.accent)
-        script = script.replace(OWN_SHADES.dark.accent, used.dark.accent)
-    return script.encode()
+    return banner.banner(site.frame.brand)
 
 
 def _security(site: Site) -> bytes | None:

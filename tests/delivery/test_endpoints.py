@@ -14,7 +14,7 @@ from sqlalchemy import event, select
 from standardwebhooks import Webhook
 
 from statuspage import endpoint_posts
-from statuspage.actions import audiences, subscriptions
+from statuspage.actions import audiences, branding, subscriptions
 from statuspage.db import db
 from statuspage.delivery import announcements, composition, endpoints, guard, outbox
 from statuspage.delivery.providers import transport_for
@@ -136,6 +136,22 @@ def test_a_chat_room_gets_the_update_in_its_own_shape(
     ):
         assert part in text
     assert "webhook-signature" not in {name.lower() for name in chat_server.taken[0].headers}
+
+
+def test_a_chat_room_is_told_in_the_language_that_was_chosen_there(
+    worker: Worker, writer: str, incident_id: str, chat_server: ChatServer, now: datetime
+) -> None:
+    branding.edit_languages("fr", ("de",), writer, now)
+    for language in ("de", "", "en"):
+        endpoint(f"{chat_server.url}/{language or 'own'}", now, SubscriptionMethod.SLACK, language=language)
+    announce(writer, incident_id, now)
+    work(worker, now)
+    told = {each.path: str(each.body) for each in chat_server.taken}
+    assert "Wird untersucht, 21. Nov. 2026" in told["/de"]
+    assert "Nächste Meldung bis" in told["/de"]
+    assert "Prochain message" in told["/own"]
+    # What is offered no more is answered in the page's own.
+    assert told["/en"] == told["/own"]
 
 
 def test_a_change_by_hand_reaches_who_asked_for_it(

@@ -90,8 +90,8 @@ def test_a_cancelled_window_is_called_cancelled(window_id: str, settings: Settin
 
 
 def test_chat_rooms_get_a_note(window_id: str, settings: Settings) -> None:
-    note = notes.note_to_subscribers(newest(), settings)
-    assert note.title == "Larkspur: maintenance, Database upgrade"
+    note = notes.notes_to_subscribers(newest(), settings)["en"]
+    assert note.title == "Larkspur maintenance: Database upgrade"
     assert note.text.splitlines()[0] == f"Scheduled: {WHEN}"
     assert "Affected: Sign-in" in note.text
 

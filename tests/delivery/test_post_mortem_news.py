@@ -88,8 +88,8 @@ def test_programs_and_chat_rooms_are_told_in_their_own_shapes(
     assert (told["status"], told["postmortem_body"]) == ("postmortem", FIELDS["public_text"])
     assert told["postmortem_notified_subscribers"] is True
     assert [each["status"] for each in told["incident_updates"]] == ["resolved", "investigating"]
-    note = notes.note_to_subscribers(published, settings)
-    assert (note.title, note.text) == ("Larkspur: Sign-in fails, what we learned", FIELDS["public_text"])
+    note = notes.notes_to_subscribers(published, settings)["en"]
+    assert (note.title, note.text) == ("Larkspur: Sign-in fails: what we learned", FIELDS["public_text"])
 
 
 @pytest.mark.parametrize(("days", "begins", "says"), [(7, "Due today", "due today"), (15, "Still open", "was due on")])

@@ -1,17 +1,21 @@
 """On the German and the French pages no word of ours is English; what people wrote stays as it is."""
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element
 
+import icalendar
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from statuspage.actions import branding, components, deliveries
 from statuspage.db import db, transaction
-from statuspage.models import Incident, Maintenance, MaintenanceComponent, Page
+from statuspage.models import Incident, Maintenance, MaintenanceComponent, Page, Update
 from statuspage.rules.times import typed_instant
 from statuspage.rules.vocabulary import AccountRole, ComponentState, MaintenanceStage, MessageKind
 from statuspage.settings import Settings
@@ -186,3 +190,49 @@ def published(folder: Path) -> Iterator[str]:
     yield from ("/", "/404", "/history")
     for kind in ("history", "incidents", "components"):
         yield from (f"/{kind}/{file.stem}" for file in (folder / kind).glob("*.html"))
+
+
+@pytest.mark.parametrize("language", ["de", "fr"])
+@pytest.mark.parametrize("scene", [maintained, in_trouble], ids=lambda scene: scene.__name__)
+def test_feeds_calendar_badge_and_banner_speak_the_page_s_own_language(
+    scene: "type[object]", language: str, admin: str, settings: Settings, now: datetime
+) -> None:
+    scene(admin, now)
+    publisher.publish_all(settings, now)
+    english = dict(heard(settings.site_dir))
+    branding.edit_languages(language, ("en",), admin, now)
+    publisher.refresh(settings, now)
+    own = dict(heard(settings.site_dir))
+    assert own.keys() == english.keys()
+    same = {(where, text) for where in own for text in own[where] & english[where] if re.search("[A-Za-z]", text)}
+    assert same == set()
+    assert json.loads(read(settings.site_dir, "/feed.json"))["language"] == language
+    assert f'lang="{language}"' in read(settings.site_dir, "/badge.svg")
+    # It runs on pages that say by themselves in which encoding they are.
+    assert read(settings.site_dir, "/embed.js").isascii()
+
+
+def heard(folder: Path) -> Iterator[tuple[str, set[str]]]:
+    """What is said outside of the page's own pages: where, and every text but what people wrote."""
+    feed = json.loads(read(folder, "/feed.json"))
+    bodies = [*db.session.scalars(select(Update.body_html))]
+    items = [item["content_html"] for item in feed["items"]]
+    for body in bodies:
+        items = [item.replace(body, "") for item in items]
+    yield "JSON Feed", {feed["title"], *(text for item in items for text in re.findall("[^<>]+(?=<)", item))}
+    for path in ("/history.rss", "/history.atom"):
+        root = ET.parse(folder / path[1:]).getroot()
+        heads = ("title", "subtitle", "description")
+        shown = [element for each in root[:1] for element in each] if path.endswith("rss") else [*root]
+        yield path, {element.text or "" for element in shown if element.tag.rpartition("}")[2] in heads}
+    windows = icalendar.Calendar.from_ical((folder / "history.ics").read_bytes())
+    said = [str(windows["name"]), *(str(each["description"]).splitlines()[0] for each in windows.walk("VEVENT"))]
+    yield "calendar", {*said, *(str(each["summary"]) for each in windows.walk("VEVENT"))}
+    badge = ET.fromstring(read(folder, "/badge.svg"))
+    yield (
+        "badge",
+        {element.text or "" for element in badge.iter() if element.tag.rpartition("}")[2] in ("title", "text")},
+    )
+    words = re.search(r"const said = (\{.*\});", read(folder, "/embed.js"))
+    assert words
+    yield "banner", {*json.loads(words[1]).values()}

@@ -137,7 +137,7 @@ def test_what_is_shown_is_what_is_published_and_sent(
     assert f'<html lang="{own}">' in mail
     assert f"<dd>{message.subject}</dd>" in shown
     assert f"<dd>{html.escape(settings.mail_from)}</dd>" in shown
-    blocks = slack_message(notes.note_to_subscribers(announcement, settings))["blocks"]
+    blocks = slack_message(notes.notes_to_subscribers(announcement, settings)[own])["blocks"]
     panels = re.findall(r'<div class="slack-block">(.*?)</div>', shown, re.DOTALL)
     seen = [html.unescape(re.sub(r"<[^<>]*>", "", each.replace("<br>", "\n"))) for each in panels]
     assert seen == [seen_in_slack(block["text"]["text"]) for block in blocks]
@@ -285,5 +285,5 @@ def test_an_update_of_maintenance_is_shown_as_it_is_published_and_sent(
     text = html.unescape(between(shown, 'aria-label="Text of the mail">', "</pre>"))
     assert without_links(text).strip() == without_links(message.text).strip()
     assert without_links(mail) == without_links(message.html)
-    blocks = slack_message(notes.note_to_subscribers(announcement, settings))["blocks"]
+    blocks = slack_message(notes.notes_to_subscribers(announcement, settings)[own])["blocks"]
     assert all(seen_in_slack(block["text"]["text"]).split("\n")[0] in html.unescape(shown) for block in blocks)

@@ -144,7 +144,7 @@ def of_message(
         page_frame=f"{frames}/page?{query}",
         item=_item(made.entry, settings),
         mail=Mail(settings.mail_from, subject, text, html, f"{frames}/mail?{query}"),
-        slack=_slack(slack_message(note_of_update(made.mail))),
+        slack=_slack(slack_message(note_of_update(made.mail, made.voice.language))),
         ways=_ways(incident, reach),
     )
 
@@ -177,7 +177,7 @@ def of_document(
     )
     voice, headline = _voice(settings), incident.title
     if kind is DocumentKind.POST_INCIDENT_EMAIL:
-        headline = translated("%(title)s: what happened", voice.language) % {"title": incident.title}
+        headline = translated("%(title)s: what happened", voice.language, title=incident.title)
     mail = DocumentMail(
         page_name=voice.page_name,
         headline=headline,
@@ -200,15 +200,13 @@ class WindowSketch:
 
     entry: Entry
     values: Mapping[str, Any]
-    """What chat rooms are told of it."""
-    mailed: Mapping[str, Any]
-    """The same in the language of the mail."""
+    """What mails and chat rooms are told of it."""
     html: Markup
     voice: Voice
 
     def drawn(self) -> tuple[str, str, str]:
         """Return subject, text and HTML of its mail to those who chose no other language than the page's own."""
-        return render_maintenance_update(self.mailed, self.html, OWN_LINK, OWN_LINK, self.voice)
+        return render_maintenance_update(self.values, self.html, OWN_LINK, OWN_LINK, self.voice)
 
 
 def sketch_window(
@@ -233,10 +231,9 @@ def sketch_window(
         updates=(update, *present.updates),
     )
     voice = _voice(settings)
-    values = maintenance_values(window, label, body, voice.page_name, settings)
     own_label = translated(label, voice.language)
-    mailed = maintenance_values(window, own_label, body, voice.page_name, settings, voice.language)
-    return WindowSketch(entry, values, mailed, html, voice)
+    values = maintenance_values(window, own_label, body, voice.page_name, settings, voice.language)
+    return WindowSketch(entry, values, html, voice)
 
 
 def of_window(
@@ -257,7 +254,7 @@ def of_window(
         page_frame=f"{frames}/page?{query}",
         item=_item(made.entry, settings),
         mail=Mail(settings.mail_from, subject, text, html, f"{frames}/mail?{query}"),
-        slack=_slack(slack_message(note_of_maintenance(made.values))),
+        slack=_slack(slack_message(note_of_maintenance(made.values, made.voice.language))),
         ways=(("Page and feeds", "everybody"), *ways_in_words(reach)),
     )
 
