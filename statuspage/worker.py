@@ -23,6 +23,7 @@ from statuspage.actions import (
     aftermath,
     audiences,
     escalation,
+    expiry,
     import_jobs,
     mail_provider,
     maintenance_clock,
@@ -98,7 +99,7 @@ class Worker:
             self._take_in,
             self._publish,
             self._copy_elsewhere,
-            self._forget_unconfirmed,
+            self._forget,
             self._beat,
         )
         self._database_failed = False
@@ -341,10 +342,11 @@ class Worker:
         self._replica.look(now)
         return False
 
-    def _forget_unconfirmed(self, now: datetime) -> bool:
+    def _forget(self, now: datetime) -> bool:
+        """Delete who never confirmed, and what is kept for a time only."""
         if self._forgot_at is not None and abs(now - self._forgot_at) < FORGET_EVERY:
             return False
-        is_more_to_do = personal_data.forget_unconfirmed(now)
+        is_more_to_do = any([personal_data.forget_unconfirmed(now), expiry.expire(now)])
         if not is_more_to_do:
             self._forgot_at = now
         return is_more_to_do

@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, insert, select, text, update
 
 from statuspage import clock
-from statuspage.actions import audiences, customers, personal_data
+from statuspage.actions import audiences, customers, expiry, personal_data
 from statuspage.db import db, transaction
 from statuspage.delivery import announcements, outbox
 from statuspage.delivery.providers import transport_for
@@ -20,6 +20,7 @@ from statuspage.models import (
     Document,
     Heartbeat,
     Incident,
+    ProviderEvent,
     Subscriber,
 )
 from statuspage.rules.vocabulary import MessageKind
@@ -265,6 +266,20 @@ def test_ticks_without_a_database_are_counted_so_that_they_get_rarer(
         for count in failed:
             assert not worker.tick(now) or count == 0
             assert worker.failed_ticks == count
+
+
+def test_once_an_hour_the_worker_deletes_what_is_kept_for_a_time_only(
+    writer: str, settings: Settings, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expiry, "EXPIRED_AT_ONCE", 2)
+    worker = Worker(settings, transport_for(settings))
+    work(worker, now)
+    old = {"delivery_id": None, "event": "delivered", "occurred_at": now, "received_at": now - timedelta(days=31)}
+    with transaction(now) as session:
+        session.execute(insert(ProviderEvent), [old | {"event_key": str(number)} for number in range(5)])
+    for minutes, left in ((59, 5), (60, 0)):
+        work(worker, now + timedelta(minutes=minutes))
+        assert len(db.session.scalars(select(ProviderEvent)).all()) == left
 
 
 def test_once_an_hour_the_worker_forgets_who_never_confirmed(

@@ -44,6 +44,7 @@ UNRECORDED = {
     "examples._add_colleague": "an invented person of the example page",
     "people.find_token": "notes when a key was used last",
     "people.touch_session": "notes when a browser was used last",
+    "expiry.expire": "what goes has been of no use for a month",
     "personal_data.forget_unconfirmed": "nothing is to be left of who never confirmed",
     "subscriptions.subscribe": "a stranger's wish counts when it is confirmed, and that leaves one",
 }

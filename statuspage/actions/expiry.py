@@ -1,0 +1,29 @@
+"""What is kept for a time only, since nobody asks for it later and it would grow for ever."""
+
+from datetime import datetime, timedelta
+from itertools import takewhile
+
+from sqlalchemy import delete, select
+
+from statuspage.actions.people import SESSION_LIFETIME
+from statuspage.db import transaction
+from statuspage.models import LoginSession, ProviderEvent
+
+# Two or three for each mail. They are kept so that one that comes again counts once; SendGrid tries for 24 hours.
+REPORTS_KEPT = timedelta(days=30)
+# After they have ended. Who signed in, when and from where stays in the audit log.
+SESSIONS_KEPT = timedelta(days=30)
+EXPIRED_AT_ONCE = 2_000
+
+
+def expire(now: datetime) -> bool:
+    """Delete the provider's reports and the ended sessions that are older; tell whether there may be more of them."""
+    with transaction(now) as session:
+        session.execute(delete(LoginSession).where(LoginSession.created_at < now - SESSION_LIFETIME - SESSIONS_KEPT))
+        # The oldest have the lowest ids: no index by date is needed to find them.
+        oldest = select(ProviderEvent.id, ProviderEvent.received_at).order_by(ProviderEvent.id).limit(EXPIRED_AT_ONCE)
+        is_old = takewhile(lambda row: row.received_at < now - REPORTS_KEPT, session.execute(oldest).all())
+        ids = [row.id for row in is_old]
+        if ids:
+            session.execute(delete(ProviderEvent).where(ProviderEvent.id <= ids[-1]))
+        return len(ids) == EXPIRED_AT_ONCE
