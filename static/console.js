@@ -27,6 +27,13 @@ function tick() {
 tick();
 setInterval(tick, 1000);
 
+// Where the administration's menu is wider than the screen, the page that is open is in sight in it.
+const opened = document.querySelector(".menu a[aria-current]");
+if (opened) {
+  const menu = opened.closest("ul");
+  menu.scrollLeft = opened.offsetLeft - menu.offsetLeft - (menu.clientWidth - opened.offsetWidth) / 2;
+}
+
 // How far mails have come: followed while some wait, and left alone while somebody is at a button in it.
 async function follow() {
   const running = document.querySelector("[data-delivery][data-running]");

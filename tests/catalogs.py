@@ -15,7 +15,7 @@ from babel.messages.pofile import read_po, write_po
 from jinja2.ext import babel_extract
 
 from statuspage.actions import people, subscriptions
-from statuspage.delivery import composition, guard, notes
+from statuspage.delivery import guard, notes
 from statuspage.languages import CATALOGS
 from statuspage.rendering import TEMPLATES
 from statuspage.rules import subscriptions as subscription_rules
@@ -31,9 +31,8 @@ from statuspage.rules.vocabulary import (
     SubscriptionKind,
     SubscriptionMethod,
 )
-from statuspage.site import badge, banner, calendar, cards, feeds, headline, notices
+from statuspage.site import banner, cards, feeds, headline, notices
 from statuspage.web import subscribe
-from statuspage.web.console import preview
 
 TRANSLATED = [language for language in LANGUAGES if language != ENGLISH]
 # A catalog says nothing of when it was made: it changes with the texts alone.
@@ -55,9 +54,8 @@ SHOWN = (ComponentState, Stage, MaintenanceStage, MaintenanceMessage, Impact, Su
 NAMES = {"Slack", "Microsoft Teams", "Discord", "Webhook"}
 # Where sentences stand that are shown beside a field of the sign-up form.
 SPEAKING = (subscription_rules, subscriptions, guard, subscribe, people.check_email)
-# Where code asks for a text by its English words.
-ASKING = (feeds, calendar, badge, notes, composition, preview)
-OTHERS = {"Update"}
+PACKAGE = CATALOGS.parent
+OTHERS = {"Update", feeds.ABOUT, notes.ENDPOINT_TEST, *feeds.KINDS.values()}
 
 
 def template_texts() -> Iterator[tuple[str, str | tuple[str, ...]]]:
@@ -76,14 +74,14 @@ def program_texts() -> set[str]:
     """What is translated by its words: labels, and sentences about what was typed."""
     labels = {LABELS[member] for kind in SHOWN for member in kind if member in LABELS} - NAMES
     sentences = {text for part in SPEAKING for text in _sentences(part)}
-    asked = {text for part in ASKING for text in _asked(part)}
+    asked = {text for file in PACKAGE.rglob("*.py") for text in _asked(file)}
     shown = {*PAGE_STATE_WORDS.values(), *headline.WORDS, *notices.WORDS, *cards.PICTURES.values()}
     return labels | shown | sentences | asked | {*banner.WORDS.values()} | OTHERS
 
 
-def _asked(part: ModuleType) -> Iterator[str]:
-    """The texts that a module has translated by name."""
-    for node in ast.walk(ast.parse(inspect.getsource(part))):
+def _asked(file: Path) -> Iterator[str]:
+    """The texts that code asks for by their English words."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "translated":
             text = node.args[0]
             if isinstance(text, ast.Constant) and isinstance(text.value, str):

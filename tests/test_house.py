@@ -273,12 +273,6 @@ def test_style_sheets_close_what_they_open() -> None:
         assert depth == 0, file.name
 
 
-def test_style_sheets_leave_it_to_people_how_they_hold_a_phone() -> None:
-    """WCAG 2.2, 1.3.4; the one rule that tests/browser/looking.py does not have axe-core hear."""
-    for file in sorted((ROOT / "static").glob("*.css")):
-        assert not re.search(r"\borientation\s*:", file.read_text(encoding="utf-8")), file.name
-
-
 def test_every_route_declares_who_may_use_it(tmp_path: Path) -> None:
     app = create_app(load({"DATA_DIR": str(tmp_path)}))
     for rule in app.url_map.iter_rules():

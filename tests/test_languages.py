@@ -56,6 +56,10 @@ def test_what_is_compiled_is_what_is_written(language: str) -> None:
             assert compiled.gettext(message.id) == message.string, "run `make texts`"
 
 
+def test_no_french_line_breaks_before_a_colon() -> None:
+    assert [said for _, said in strings("fr") if re.search(r" [:;!?»]|« ", said)] == []
+
+
 def test_people_are_addressed_politely() -> None:
     informal = {"de": r"\b(du|dich|dir|dein\w*|euch)\b", "fr": r"\b(tu|te|toi|ton|ta|tes)\b"}
     for language, words in informal.items():

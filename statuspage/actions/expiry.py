@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from itertools import takewhile
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from statuspage.actions.people import SESSION_LIFETIME
 from statuspage.db import transaction
@@ -19,7 +19,10 @@ EXPIRED_AT_ONCE = 2_000
 def expire(now: datetime) -> bool:
     """Delete the provider's reports and the ended sessions that are older; tell whether there may be more of them."""
     with transaction(now) as session:
-        session.execute(delete(LoginSession).where(LoginSession.created_at < now - SESSION_LIFETIME - SESSIONS_KEPT))
+        # The last one of each stays: the list of people says when that was.
+        last = select(func.max(LoginSession.created_at)).group_by(LoginSession.account_id).scalar_subquery()
+        ended = LoginSession.created_at < now - SESSION_LIFETIME - SESSIONS_KEPT
+        session.execute(delete(LoginSession).where(ended, LoginSession.created_at.not_in(last)))
         # The oldest have the lowest ids: no index by date is needed to find them.
         oldest = select(ProviderEvent.id, ProviderEvent.received_at).order_by(ProviderEvent.id).limit(EXPIRED_AT_ONCE)
         is_old = takewhile(lambda row: row.received_at < now - REPORTS_KEPT, session.execute(oldest).all())

@@ -28,6 +28,7 @@ from statuspage.models import (
     Page,
 )
 from statuspage.rules.documents import PUBLIC_TEXT
+from statuspage.rules.languages import ENGLISH
 from statuspage.rules.vocabulary import (
     LABELS,
     Visibility,
@@ -35,6 +36,7 @@ from statuspage.rules.vocabulary import (
 from statuspage.settings import Settings
 
 ROOM_LABEL = "Open the incident room"
+ENDPOINT_TEST = "This is a test: nothing has happened. Updates will be posted here."
 
 
 def note(announcement: Announcement, settings: Settings) -> Note:
@@ -75,8 +77,7 @@ def notes_to_subscribers(announcement: Announcement, settings: Settings) -> Mapp
 def _note_to_subscribers(announcement: Announcement, page_name: str, settings: Settings, language: str) -> Note:
     if announcement.kind == "endpoint_test":
         title = translated("%(name)s: updates arrive here", language, name=page_name)
-        text = translated("This is a test: nothing has happened. Updates will be posted here.", language)
-        return Note(title, text, settings.public_url, _status_page(language))
+        return Note(title, translated(ENDPOINT_TEST, language), settings.public_url, _status_page(language))
     if announcement.kind == "component_change":
         return _change_note(announcement, page_name, settings, language)
     if announcement.kind == "maintenance_update":
@@ -99,7 +100,9 @@ def _change_note(announcement: Announcement, page_name: str, settings: Settings,
     name, *states = changed_component(announcement)
     before, after = (translated(LABELS[state], language) for state in states)
     written = filters(language)
-    is_now = translated("%(name)s is %(state)s", language, name=name, state=written["inside"](after))
+    is_now = translated(
+        "%(name)s is %(state)s", language, name=name, state=after.lower() if language == ENGLISH else after
+    )
     since = written["instant"](announcement.created_at)
     return Note(
         title=f"{page_name}: {is_now}",

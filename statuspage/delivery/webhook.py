@@ -10,6 +10,7 @@ from sqlalchemy import select
 from standardwebhooks import Webhook
 
 from statuspage.db import db
+from statuspage.delivery.notes import ENDPOINT_TEST
 from statuspage.models import Announcement, Component, Document, Incident, MaintenanceUpdate, Page, Subscriber, Update
 from statuspage.rules.documents import PUBLIC_TEXT
 from statuspage.rules.vocabulary import ComponentState, MaintenanceStage, Stage
@@ -80,7 +81,7 @@ def signed(content: bytes, message: str, subscriber: Subscriber, now: datetime) 
 
 
 def _test(_announcement: Announcement, _frame: Frame) -> dict[str, Any]:
-    return {"test": {"message": "This is a test: nothing has happened. Updates will be posted here."}}
+    return {"test": {"message": ENDPOINT_TEST}}
 
 
 def _incident(announcement: Announcement, frame: Frame) -> dict[str, Any]:

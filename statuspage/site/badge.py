@@ -17,7 +17,7 @@ from statuspage.site.page import Frame, Front
 NAME_LENGTH = 40
 _HEIGHT_OF_TEXT = 11
 # How wide letters are at 11 px in Verdana, the widest of the fonts asked for.
-_NARROW, _WIDE = frozenset(" .,:;'|!iIjlfrt()[]"), frozenset("mwMWQOGD@%")
+_NARROW, _WIDE = frozenset(" \xa0.,:;'|!iIjlfrt()[]"), frozenset("mwMWQOGD@%")
 _ICON = 32
 _RUNNING = (LABELS[MaintenanceStage.IN_PROGRESS], LABELS[MaintenanceStage.VERIFYING])
 

@@ -26,6 +26,11 @@ from statuspage.site.page import Entry, Frame, PublicUpdate
 ITEMS = 50
 # Of one component, where less happens, and which an update may have to write many of.
 COMPONENT_ITEMS = 25
+# What a browser shows above one; without quotation marks, since it stands in a style sheet.
+ABOUT = (
+    "This is a feed, for programs to read. "
+    "Copy the address of this page into your feed reader, and it shows you every update."
+)
 KINDS = {"incident": "Incident", "maintenance": "Maintenance"}
 # What XML 1.0 can't hold (section 2.2), should an import have brought it.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -41,6 +46,9 @@ class Item:
     html: str
     kind: str
     stage: str
+    """What programs go by: in English."""
+    labels: tuple[str, str]
+    """The same in the feed's language."""
     posted_at: datetime
     """When its latest message was posted."""
     changed_at: datetime
@@ -98,9 +106,9 @@ class Feed:
     def items(self) -> tuple[Item, ...]:
         """Its items, newest message first."""
         for entry in self.entries:
-            if "item" not in entry.made:
-                entry.made["item"] = _item(self.frame, entry)
-        return tuple(entry.made["item"] for entry in self.entries)
+            if self.language not in entry.made:
+                entry.made[self.language] = _item(self.frame, entry)
+        return tuple(entry.made[self.language] for entry in self.entries)
 
     @property
     def changed_at(self) -> datetime:
@@ -144,7 +152,7 @@ def _logo(feed: Feed) -> str:
 def item_html(entry: Entry, language: str) -> Markup:
     """Return an item's content: its updates, newest first, and what else is to be known of it.
 
-    The first ``<strong>`` of an update is its state, as readers of Statuspage's feeds expect.
+    The first ``<strong>`` of an update is its state, as readers of Statuspage's feeds expect, in the feed's language.
     """
     instant = filters(language)["instant"]
     # Put together as text: Markup's own formatting takes ten times as long, and there are hundreds of updates.
@@ -181,13 +189,15 @@ def _posted_in_words(update: PublicUpdate, language: str) -> str:
 
 def _item(frame: Frame, entry: Entry) -> Item:
     is_to_come = entry.kind == "maintenance" and entry.label == LABELS[MaintenanceStage.SCHEDULED]
+    kind, language = KINDS[entry.kind], frame.brand.language
     return Item(
         url=frame.public_url + entry.path,
         # An item must have a title; nothing else of an incident is sure to be left of a title of control characters.
         title=clean(entry.title).strip() or entry.id,
-        html=clean(item_html(entry, frame.brand.language)),
-        kind=KINDS[entry.kind],
+        html=clean(item_html(entry, language)),
+        kind=kind,
         stage=entry.label,
+        labels=(translated(kind, language), translated(entry.label, language)),
         posted_at=_whole(entry.last_posted_at),
         changed_at=_whole(max(entry.last_posted_at, entry.changed_at or entry.last_posted_at)),
         planned_until=entry.ended_at if is_to_come else None,
@@ -266,7 +276,9 @@ def _element(item: Item) -> "_Element":
     entry.link(href=item.url)
     entry.title(item.title)
     entry.content(item.html, type="html")
-    entry.category([{"term": item.kind}, {"term": item.stage}])
+    # RSS shows the label; Atom has both.
+    terms = zip((item.kind, item.stage), item.labels, strict=True)
+    entry.category([{"term": term, "label": label} for term, label in terms])
     entry.published(item.posted_at)
     entry.updated(item.changed_at)
     if item.planned_until is not None:

@@ -12,10 +12,10 @@ from typing import TypeVar
 from sqlalchemy import select
 
 from statuspage.db import db
-from statuspage.languages import CATALOGS
+from statuspage.languages import CATALOGS, translated
 from statuspage.models import Change
 from statuspage.rendering import TEMPLATES, environment, machine_instant
-from statuspage.rules.languages import prefix
+from statuspage.rules.languages import LANGUAGES, prefix
 from statuspage.rules.times import next_month, require_utc
 from statuspage.rules.vocabulary import LABELS, ComponentState
 from statuspage.settings import Settings
@@ -83,13 +83,14 @@ class Site:
     @cached_property
     def feed(self) -> feeds.Feed:
         """What the page's feeds of each format hold, read once."""
-        return feeds.Feed(self.frame, page.load_latest(feeds.ITEMS, self.shelf), _asset_path("css", "feed"))
+        latest = page.load_latest(feeds.ITEMS, self.shelf)
+        return feeds.Feed(self.frame, latest, _feed_stylesheet(self.frame.brand.language))
 
     def feed_of(self, component_id: str) -> feeds.Feed | None:
         """Return what a component's feeds hold, read once; None if it is not on the page."""
         if component_id not in self._feeds:
             component = self.roster.listed.get(component_id)
-            stylesheet = _asset_path("css", "feed")
+            stylesheet = _feed_stylesheet(self.frame.brand.language)
             self._feeds[component_id] = (
                 feeds.Feed(
                     self.frame,
@@ -524,7 +525,11 @@ def _assets() -> Mapping[str, bytes]:
         b"".join((STATIC / name).read_bytes() for name in ("base.css", own)) for own in ("public.css", "feed.css")
     )
     scripts = [("page", "public.js"), ("days", "days.js")]
-    named = [("page", "css", _lean(styles)), ("feed", "css", _lean(feed_styles))]
+    named = [("page", "css", _lean(styles))]
+    for language in LANGUAGES:
+        # What a browser shows above a feed stands in its styles.
+        about = translated(feeds.ABOUT, language)
+        named.append((f"feed-{language}", "css", _lean(feed_styles.replace(b"ABOUT", about.encode()))))
     named += [(name, "js", _lean((STATIC / file).read_bytes())) for name, file in scripts]
     named += [(name, "png", (STATIC / f"og/{name}.png").read_bytes()) for name in cards.PICTURES]
     return {f"/assets/{name}.{hashlib.sha256(body).hexdigest()[:16]}.{suffix}": body for name, suffix, body in named}
@@ -538,6 +543,10 @@ def _lean(source: bytes) -> bytes:
 @cache
 def _asset_path(suffix: str, name: str = "page") -> str:
     return next(path for path in _assets() if path.startswith(f"/assets/{name}.") and path.endswith(f".{suffix}"))
+
+
+def _feed_stylesheet(language: str) -> str:
+    return _asset_path("css", f"feed-{language}")
 
 
 @cache

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from statuspage.actions import expiry, people
 from statuspage.db import db, transaction
@@ -44,10 +44,15 @@ def test_many_expire_a_few_at_a_time(now: datetime, monkeypatch: pytest.MonkeyPa
     assert kept() == []
 
 
-@pytest.mark.parametrize(("days", "is_kept"), [(31, False), (30, True), (0, True)])
-def test_a_session_goes_thirty_days_after_it_ended(days: int, is_kept: bool, now: datetime) -> None:
-    email = "comms@example.com"
-    builders.account(now, email=email)
-    people.sign_in(email, builders.PASSWORD, people.Browser("Firefox", "192.0.2.1"), now)
+@pytest.mark.parametrize(("days", "are_kept"), [(31, 1), (30, 2), (0, 2)])
+def test_a_session_goes_thirty_days_after_it_ended_and_the_last_of_each_stays(
+    days: int, are_kept: int, now: datetime
+) -> None:
+    for email in ("comms@example.com", "other@example.com"):
+        builders.account(now, email=email)
+        for minutes in (0, 5):
+            browser = people.Browser("192.0.2.1", "Firefox")
+            people.sign_in(email, builders.PASSWORD, browser, now + timedelta(minutes=minutes))
     expiry.expire(now + people.SESSION_LIFETIME + timedelta(days=days))
-    assert bool(db.session.scalars(select(LoginSession)).all()) is is_kept
+    query = select(func.count(), func.max(LoginSession.created_at)).group_by(LoginSession.account_id)
+    assert db.session.execute(query).all() == [(are_kept, now + timedelta(minutes=5))] * 2

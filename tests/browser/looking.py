@@ -20,18 +20,60 @@ _UNFOLD = """
 }
 """
 # A frame is a document of its own, and looked at as one.
-# Nor are style sheets fetched once more: that is for one rule, about orientation, which tests/test_house.py reads for.
+# Nor are style sheets and media fetched once more: that is for what plays by itself, and nothing here does. A rule that
+# fails is a doubt for axe, and would go unnoticed: "debug" has it say so.
 _ASK = """
-async ([rules, only]) => (await axe.run(
-  document,
-  { resultTypes: ["violations"], iframes: false, preload: false, rules, ...(only && { runOnly: { type: "rule", values: only } }) },
+async ([rules, only, without]) => (await axe.run(
+  { exclude: without },
+  { resultTypes: ["violations"], iframes: false, preload: false, debug: true, rules, ...(only && { runOnly: { type: "rule", values: only } }) },
 )).violations
 """
-# To look for ::before at every ancestor of every text takes four fifths of the time, and ends in a doubt, never a violation.
-_WITHOUT_DOUBTS = 'axe.configure({ checks: [{ id: "color-contrast", options: { ignorePseudo: true } }] });'
+# Contrast takes two milliseconds for each text, more than everything else together. It comes of colours, sizes and what
+# lies behind: a text that looks like one that this tab has shown is marked as heard. What can't be seen stands for none.
+_MARK_HEARD = """
+() => {
+  const seen = new Set(JSON.parse(sessionStorage.getItem("heard") || "[]")), grounds = new Map();
+  const before = seen.size;
+  const ground = (each) => {
+    if (!each) return "";
+    if (!grounds.has(each)) {
+      const { backgroundColor, backgroundImage, opacity, position } = getComputedStyle(each);
+      grounds.set(each, `${ground(each.parentElement)}/${backgroundColor} ${backgroundImage} ${opacity} ${position}`);
+    }
+    return grounds.get(each);
+  };
+  const isSeen = (each) => {
+    const { left, width, height } = each.getBoundingClientRect();
+    return left >= 0 && width > 2 && height > 2 && each.checkVisibility({ opacityProperty: true, visibilityProperty: true });
+  };
+  const mark = (each) => {
+    let heard = [...each.children].map(mark).every(Boolean);
+    if (/INPUT|SELECT|TEXTAREA/.test(each.tagName) || [...each.childNodes].some((child) => child.nodeType === 3 && child.data.trim())) {
+      const { color, fontSize, fontWeight, textShadow } = getComputedStyle(each);
+      const exempt = each.closest(":disabled, [aria-disabled=true]") !== null;
+      const look = `${ground(each)}|${color} ${fontSize} ${fontWeight} ${textShadow} ${exempt}`;
+      heard &&= seen.has(look);
+      if (isSeen(each)) seen.add(look);
+    }
+    each.toggleAttribute("data-heard", heard);
+    return heard;
+  };
+  mark(document.body);
+  sessionStorage.setItem("heard", JSON.stringify([...seen]));
+  return seen.size > before;
+}
+"""
+# To look for ::before at every ancestor of every text takes long, and ends in a doubt, never in a violation. The other
+# options have to be named again: axe would forget them.
+_WITHOUT_DOUBTS = """
+axe.configure({
+  checks: [{ id: "color-contrast", options: { ...axe._audit.checks["color-contrast"].options, ignorePseudo: true } }],
+});
+"""
 
 # What another width and other colours can change; the rest is in the source, which is the same.
-_OF_LOOKS = ["color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size"]
+_CONTRAST = "color-contrast"
+_OF_LOOKS = ["link-in-text-block", "scrollable-region-focusable", "target-size"]
 # A mail has no landmarks: the mail program has.
 _OF_NO_MAIL = {rule: {"enabled": False} for rule in ("landmark-one-main", "region")}
 _TOO_WIDE = """
@@ -103,7 +145,10 @@ def _shown(page: Page, rules: Rules) -> list[str]:
 
 
 def _heard(page: Page, rules: Rules, scheme: str, width: int) -> list[str]:
-    found = page.evaluate(_ASK, [rules, None if width == DESK else _OF_LOOKS])
+    everywhere = {**rules, _CONTRAST: {"enabled": False}}
+    found = page.evaluate(_ASK, [everywhere, None, []] if width == DESK else [rules, _OF_LOOKS, []])
+    if page.evaluate(_MARK_HEARD):
+        found += page.evaluate(_ASK, [rules, [_CONTRAST], ["[data-heard]"]])
     return [
         f"{scheme}, {width} px: {violation['id']}: {node['target']}: {node['html'][:160]}: "
         + "; ".join(check["message"] for check in [*node["any"], *node["all"], *node["none"]])

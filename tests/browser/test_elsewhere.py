@@ -173,7 +173,7 @@ def test_a_status_page_that_does_not_answer_leaves_the_site_alone(status: Site, 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("kind", ["rss", "atom"])
 def test_a_feed_opened_in_a_browser_can_be_read(kind: str, scheme: str, chromium: Browser) -> None:
-    styles = publisher._asset_path("css", "feed")
+    styles = publisher._feed_stylesheet("en")
     made = feeds.Feed(
         entries.frame(),
         (entries.incident(), entries.window(), entries.incident("third0000000", label="Resolved")),

@@ -67,6 +67,22 @@ def problems_of(page: Page, paths: list[str]) -> list[str]:
     return [problem for path in paths for problem in look(page, path)]
 
 
+def test_what_is_wrong_is_heard(live: Live, open_page: Open) -> None:
+    builders.page(clock.now())
+    live.publish()
+    page = open_page()
+    source = """<!doctype html><html lang="en"><title>Grey</title>
+      <style>h1 { color: #ccc } a { display: block; width: 900px }
+        @media (prefers-color-scheme: dark) { body { background: #222 } h1, a { color: #eee } p { color: #444 } }</style>
+      <main><h1>Grey</h1><p>Black</p><p>Black again</p><a href="/">here</a><img src="/favicon.svg"></main></html>"""
+    page.route("**/grey", lambda route: route.fulfill(body=source, content_type="text/html"))
+    said = "\n".join(look(page, "/grey"))
+    for wrong in ("color-contrast: ['h1']", "dark, 390 px: color-contrast: ['p", "image-alt", "wider than 390 px"):
+        assert wrong in said, said
+    # Two that look the same: the first stands for both.
+    assert said.count("dark, 390 px: color-contrast") == 1
+
+
 def test_no_page_is_forgotten(app: Flask, whole: Everything) -> None:
     routes = app.url_map.bind("status.example.com")
     paths = [*everything.incident_pages(whole), *everything.other_pages(whole), *everything.mail_frames(whole)]

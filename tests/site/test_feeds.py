@@ -259,7 +259,7 @@ def test_the_styles_of_the_feeds_are_published_under_their_contents_name(
     writer: str, settings: Settings, now: datetime, read: Callable[[str], bytes]
 ) -> None:
     publisher.refresh(settings, now)
-    path = publisher._asset_path("css", "feed")
+    path = publisher._feed_stylesheet("en")
     assert f'href="{path}"'.encode() in read("/history.rss")
     assert b"rss, feed" in read(path)
     assert publisher._asset_path("css").startswith("/assets/page.")

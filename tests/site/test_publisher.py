@@ -398,7 +398,7 @@ def test_somebody_who_waits_for_an_answer_does_not_wait_for_a_full_rewrite(
 
 def test_readers_are_sent_no_comments() -> None:
     texts = [body.decode() for path, body in publisher._assets().items() if path.endswith((".css", ".js"))]
-    assert len(texts) == 4
+    assert len(texts) == 6
     for text in texts:
         assert not [line for line in text.splitlines() if not line or line.startswith(("//", "/*", " "))]
         assert text.endswith(("}\n", ");\n"))

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from statuspage import clock
 from statuspage.actions import mail_provider
 from statuspage.db import db
-from statuspage.delivery import composition, endpoints
+from statuspage.delivery import composition, endpoints, notes
 from statuspage.models import Account, Announcement, Change, Delivery
 from statuspage.rules.vocabulary import AccountRole, SubscriptionMethod
 from statuspage.settings import Settings
@@ -140,7 +140,7 @@ def test_a_subscriber_s_webhook_gets_a_test_that_says_so(admin: Visitor, app: Fl
     assert "A test is on its way." in words(admin, path)
     told = newest()
     written = endpoints.write(told, app.config["STATUSPAGE"], started)
-    assert written.payload["test"]["message"].startswith("This is a test: nothing has happened.")
+    assert written.payload["test"] == {"message": notes.ENDPOINT_TEST}
     assert written.notes["en"].title == "Larkspur: updates arrive here"
     delivery = db.session.scalars(select(Delivery).where(Delivery.announcement_id == told.id)).one()
     assert (delivery.subscriber_id, delivery.address, delivery.lane) == (subscriber_id, subscriber_id, 3)

@@ -224,10 +224,15 @@ def heard(folder: Path) -> Iterator[tuple[str, set[str]]]:
         root = ET.parse(folder / path[1:]).getroot()
         heads = ("title", "subtitle", "description")
         shown = [element for each in root[:1] for element in each] if path.endswith("rss") else [*root]
-        yield path, {element.text or "" for element in shown if element.tag.rpartition("}")[2] in heads}
+        said = {element.text or "" for element in shown if element.tag.rpartition("}")[2] in heads}
+        stylesheet = re.search('href="(/assets/[^"]+)"', read(folder, path))
+        assert stylesheet
+        about = re.search('content: "([^"]+)";', read(folder, stylesheet[1]))
+        assert about
+        yield path, {*said, about[1]}
     windows = icalendar.Calendar.from_ical((folder / "history.ics").read_bytes())
-    said = [str(windows["name"]), *(str(each["description"]).splitlines()[0] for each in windows.walk("VEVENT"))]
-    yield "calendar", {*said, *(str(each["summary"]) for each in windows.walk("VEVENT"))}
+    told_of = [str(windows["name"]), *(str(each["description"]).splitlines()[0] for each in windows.walk("VEVENT"))]
+    yield "calendar", {*told_of, *(str(each["summary"]) for each in windows.walk("VEVENT"))}
     badge = ET.fromstring(read(folder, "/badge.svg"))
     yield (
         "badge",
