@@ -8,9 +8,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := .venv-clients
 UV := $(shell command -v uv 2>/dev/null)
-# Two for each core, from two to six: half of the tests sleep while a process of theirs starts. Each takes neighbouring
-# tests, which share servers and what is compiled, until it has none left; then it takes from the others.
-PYTEST_WORKERS ?= $(shell n=$$(( 2 * $$(nproc 2>/dev/null || echo 1) )); [ $$n -lt 2 ] && n=2; [ $$n -gt 6 ] && n=6; echo $$n)
+# Two for each core and one more, at most six: half of the tests sleep while a process of theirs starts. Each takes
+# neighbouring tests, which share servers and what is compiled, until it has none left; then it takes from the others.
+PYTEST_WORKERS ?= $(shell n=$$(( 2 * $$(nproc 2>/dev/null || echo 1) + 1 )); [ $$n -gt 6 ] && n=6; echo $$n)
 
 # What is compiled is kept, whatever the environment says: a start takes two thirds of the time, and there are hundreds.
 unexport PYTHONDONTWRITEBYTECODE
@@ -27,11 +27,11 @@ run: $(VENV)/ready ## run the service on http://127.0.0.1:8000 (PORT and HOST ch
 test: $(VENV)/ready-dev services clients ## run every test: PostgreSQL and a real browser included
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal $(TESTS)
 
+# The laws are looked for in all tests: what pytest compiles for that is there when `make test` starts several of it.
 check: $(VENV)/ready-dev ## format, lint, types, the laws of the house
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q tests/test_house.py tests/test_docs.py
+	@$(BIN)/mypy & types=$$!; $(BIN)/python -m pytest -q -m laws tests; laws=$$?; wait $$types && exit $$laws
 
 bench: $(VENV)/ready-dev ## run the benchmarks; each prints its figure and its limit
 	@for file in $(filter-out benchmarks/crowds.py benchmarks/sinks.py benchmarks/plain_route.py benchmarks/constant.py,$(wildcard benchmarks/*.py)); do \

@@ -11,6 +11,8 @@ from statuspage.actions import importers
 from statuspage.cli import commands
 from statuspage.settings import SETTINGS
 
+pytestmark = pytest.mark.laws
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")

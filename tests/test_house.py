@@ -13,6 +13,8 @@ import pytest
 from statuspage.app import create_app
 from statuspage.settings import load
 
+pytestmark = pytest.mark.laws
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "statuspage"
 FILES = sorted(PACKAGE.rglob("*.py"))
