@@ -8,9 +8,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := .venv-clients
 UV := $(shell command -v uv 2>/dev/null)
-# Two for each core and one more, at most six: half of the tests sleep while a process of theirs starts. Each takes
-# neighbouring tests, which share servers and what is compiled, until it has none left; then it takes from the others.
-PYTEST_WORKERS ?= $(shell n=$$(( 2 * $$(nproc 2>/dev/null || echo 1) + 1 )); [ $$n -gt 6 ] && n=6; echo $$n)
+# Two for each core, from two to six: half of the tests sleep while a process of theirs starts. Each takes neighbouring
+# tests, which share servers and what is compiled, until it has none left; then it takes from the others.
+PYTEST_WORKERS ?= $(shell n=$$(( 2 * $$(nproc 2>/dev/null || echo 1) )); [ $$n -lt 2 ] && n=2; [ $$n -gt 6 ] && n=6; echo $$n)
 
 # What is compiled is kept, whatever the environment says: a start takes two thirds of the time, and there are hundreds.
 unexport PYTHONDONTWRITEBYTECODE

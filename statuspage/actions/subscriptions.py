@@ -285,7 +285,7 @@ def change(subscriber_id: str, choice: Choice, now: datetime) -> None:
 
 
 def choose_language(subscriber_id: str, language: str, now: datetime) -> None:
-    """Change the language of an active subscriber's mails.
+    """Change the language in which an active subscriber is told.
 
     Raises NotFound, Conflict, or RuleBroken on ``language`` for one that the page does not offer.
     """

@@ -28,7 +28,6 @@ from statuspage.models import (
     Page,
 )
 from statuspage.rules.documents import PUBLIC_TEXT
-from statuspage.rules.languages import ENGLISH
 from statuspage.rules.vocabulary import (
     LABELS,
     Visibility,
@@ -100,9 +99,7 @@ def _change_note(announcement: Announcement, page_name: str, settings: Settings,
     name, *states = changed_component(announcement)
     before, after = (translated(LABELS[state], language) for state in states)
     written = filters(language)
-    is_now = translated(
-        "%(name)s is %(state)s", language, name=name, state=after.lower() if language == ENGLISH else after
-    )
+    is_now = translated("%(name)s is %(state)s", language, name=name, state=written["inside"](after))
     since = written["instant"](announcement.created_at)
     return Note(
         title=f"{page_name}: {is_now}",

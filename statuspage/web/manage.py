@@ -70,7 +70,7 @@ def unfollow(token: str, incident_id: str) -> ResponseReturnValue:
 @blueprint.post("/language")
 @access.public
 def choose_language(token: str) -> ResponseReturnValue:
-    """Change the language of somebody's mails, and of these pages."""
+    """Change the language in which somebody is told, and that of these pages."""
     subscriber = _owner(token)
     if subscriber is None:
         return stale_link()
