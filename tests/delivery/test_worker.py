@@ -268,28 +268,18 @@ def test_ticks_without_a_database_are_counted_so_that_they_get_rarer(
             assert worker.failed_ticks == count
 
 
-def test_once_an_hour_the_worker_deletes_what_is_kept_for_a_time_only(
-    writer: str, settings: Settings, now: datetime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(expiry, "EXPIRED_AT_ONCE", 2)
-    worker = Worker(settings, transport_for(settings))
-    work(worker, now)
-    old = {"delivery_id": None, "event": "delivered", "occurred_at": now, "received_at": now - timedelta(days=31)}
-    with transaction(now) as session:
-        session.execute(insert(ProviderEvent), [old | {"event_key": str(number)} for number in range(5)])
-    for minutes, left in ((59, 5), (60, 0)):
-        work(worker, now + timedelta(minutes=minutes))
-        assert len(db.session.scalars(select(ProviderEvent)).all()) == left
-
-
-def test_once_an_hour_the_worker_forgets_who_never_confirmed(
+def test_once_an_hour_the_worker_forgets_who_never_confirmed_and_what_is_kept_for_a_time_only(
     writer: str, settings: Settings, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(personal_data, "FORGOTTEN_AT_ONCE", 2)
+    monkeypatch.setattr(expiry, "EXPIRED_AT_ONCE", 2)
     worker = Worker(settings, transport_for(settings))
     work(worker, now)
+    report = {"delivery_id": None, "event": "delivered", "occurred_at": now, "received_at": now - timedelta(days=31)}
+    with transaction(now) as session:
+        session.execute(insert(ProviderEvent), [report | {"event_key": str(number)} for number in range(7)])
     for number in range(5):
         builders.asked(now - timedelta(days=7, seconds=1), f"reader{number}@example.com")
-    for minutes, left in ((59, 5), (60, 0)):
+    for minutes, left in ((59, [5, 7]), (60, [0, 0])):
         work(worker, now + timedelta(minutes=minutes))
-        assert len(db.session.scalars(select(Subscriber)).all()) == left
+        assert [len(db.session.scalars(select(kind)).all()) for kind in (Subscriber, ProviderEvent)] == left
