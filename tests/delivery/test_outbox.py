@@ -1,15 +1,17 @@
 """The outbox: nothing lost, nothing twice, nobody who left."""
 
+import re
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import event, insert, select
+from sqlalchemy import event, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from statuspage.actions import audiences, subscriptions
-from statuspage.db import db
+from statuspage.db import db, transaction
 from statuspage.delivery import announcements, outbox
 from statuspage.delivery.transport import Outcome, Receipt
 from statuspage.models import Announcement, Delivery, Subscriber, new_id
@@ -111,6 +113,47 @@ def test_looking_for_work_does_not_read_what_was_delivered_long_ago(announced: l
         assert "TEMP B-TREE" not in plan, statement
     # What has lapsed, one look at each lane, the lease, what it holds.
     assert len(asked) == 5
+
+
+_MANY_MORE = """
+    INSERT INTO deliveries (announcement_id, subscriber_id, address, lane, state, attempts, not_before, batch,
+        lease_owner, was_unknown, error)
+    SELECT announcement_id, 'r' || n, 'reader' || n || '@example.com', lane, state, attempts, not_before, '', '', false, ''
+    FROM (SELECT * FROM deliveries ORDER BY id DESC LIMIT 1) AS one, generate_series(1, 20000) AS n
+"""
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("then", ["queued", "submitted"])
+def test_postgresql_passes_over_what_was_sent_whatever_its_statistics_say(
+    announced: list[str], now: datetime, then: str
+) -> None:
+    with transaction(now) as session:
+        session.execute(text(_MANY_MORE))
+        ours = Delivery.lane == announcements.INCIDENT_LANE
+        session.execute(update(Delivery).where(ours).values(state=then))
+        session.execute(text("ANALYZE deliveries"))
+        session.execute(update(Delivery).where(ours).values(state="queued"))
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, values: object, *_: object) -> None:
+        asked.append((statement, values))
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    assert outbox.claim("one", 500, now) is not None
+    event.remove(db.engine, "before_cursor_execute", note)
+    plans = {}
+    connection = db.session.connection()
+    for statement, values in asked:
+        if "ORDER BY deliveries." in statement:
+            plans[statement] = "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {statement}", values))
+        elif statement.startswith("SET LOCAL"):
+            connection.exec_driver_sql(statement)
+    assert len(plans) == 3
+    for statement, plan in plans.items():
+        assert re.search(r"Index Scan (Backward )?using ix_deliveries_due on deliveries", plan), f"{statement}\n{plan}"
+        assert "Sort" not in plan, plan
 
 
 def test_what_was_handed_over_is_never_claimed_again(announced: list[str], now: datetime) -> None:
