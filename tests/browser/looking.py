@@ -23,17 +23,16 @@ _UNFOLD = """
 # Nor are style sheets and media fetched once more: that is for what plays by itself, and nothing here does. A rule that
 # fails is a doubt for axe, and would go unnoticed: "debug" has it say so.
 _ASK = """
-async ([rules, only, without]) => (await axe.run(
-  { exclude: without },
+async ([rules, only]) => (await axe.run(
+  document,
   { resultTypes: ["violations"], iframes: false, preload: false, debug: true, rules, ...(only && { runOnly: { type: "rule", values: only } }) },
 )).violations
 """
 # Contrast takes two milliseconds for each text, more than everything else together. It comes of colours, sizes and what
-# lies behind: a text that looks like one that this tab has shown is marked as heard. What can't be seen stands for none.
-_MARK_HEARD = """
+# lies behind: only a text whose look this tab has not shown before is marked to be heard. What can't be seen stands for none.
+_MARK_UNHEARD = """
 () => {
-  const seen = new Set(JSON.parse(sessionStorage.getItem("heard") || "[]")), grounds = new Map();
-  const before = seen.size;
+  const heard = new Set(JSON.parse(sessionStorage.getItem("heard") || "[]")), grounds = new Map();
   const ground = (each) => {
     if (!each) return "";
     if (!grounds.has(each)) {
@@ -46,21 +45,18 @@ _MARK_HEARD = """
     const { left, width, height } = each.getBoundingClientRect();
     return left >= 0 && width > 2 && height > 2 && each.checkVisibility({ opacityProperty: true, visibilityProperty: true });
   };
-  const mark = (each) => {
-    let heard = [...each.children].map(mark).every(Boolean);
-    if (/INPUT|SELECT|TEXTAREA/.test(each.tagName) || [...each.childNodes].some((child) => child.nodeType === 3 && child.data.trim())) {
-      const { color, fontSize, fontWeight, textShadow } = getComputedStyle(each);
-      const exempt = each.closest(":disabled, [aria-disabled=true]") !== null;
-      const look = `${ground(each)}|${color} ${fontSize} ${fontWeight} ${textShadow} ${exempt}`;
-      heard &&= seen.has(look);
-      if (isSeen(each)) seen.add(look);
-    }
-    each.toggleAttribute("data-heard", heard);
-    return heard;
-  };
-  mark(document.body);
-  sessionStorage.setItem("heard", JSON.stringify([...seen]));
-  return seen.size > before;
+  const isText = (each) => /^(INPUT|SELECT|TEXTAREA)$/.test(each.tagName)
+    || [...each.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+  for (const each of document.body.querySelectorAll("*")) {
+    each.removeAttribute("data-unheard");
+    if (!isText(each)) continue;
+    const { color, fontSize, fontWeight, textShadow } = getComputedStyle(each);
+    const exempt = each.closest(":disabled, [aria-disabled=true]") !== null;
+    const look = `${ground(each)}|${color} ${fontSize} ${fontWeight} ${textShadow} ${exempt}`;
+    each.toggleAttribute("data-unheard", !heard.has(look));
+    if (isSeen(each)) heard.add(look);
+  }
+  sessionStorage.setItem("heard", JSON.stringify([...heard]));
 }
 """
 # To look for ::before at every ancestor of every text takes long, and ends in a doubt, never in a violation. The other
@@ -68,12 +64,12 @@ _MARK_HEARD = """
 _WITHOUT_DOUBTS = """
 axe.configure({
   checks: [{ id: "color-contrast", options: { ...axe._audit.checks["color-contrast"].options, ignorePseudo: true } }],
+  rules: [{ id: "color-contrast", selector: "[data-unheard]" }],
 });
 """
 
 # What another width and other colours can change; the rest is in the source, which is the same.
-_CONTRAST = "color-contrast"
-_OF_LOOKS = ["link-in-text-block", "scrollable-region-focusable", "target-size"]
+_OF_LOOKS = ["color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size"]
 # A mail has no landmarks: the mail program has.
 _OF_NO_MAIL = {rule: {"enabled": False} for rule in ("landmark-one-main", "region")}
 _TOO_WIDE = """
@@ -84,6 +80,8 @@ _TOO_WIDE = """
   return `${over} px: ${far.slice(-3).map((each) => `${each.tagName}.${each.className}`).join(", ")}`;
 }
 """
+# In one go: to ask takes as long as many an answer.
+_HEAR = f"async (asked) => {{ ({_UNFOLD})(); ({_MARK_UNHEARD})(); return [await ({_ASK})(asked), ({_TOO_WIDE})()]; }}"
 
 
 # Uncompressed, with styles, scripts and frames, wherever they come from: what is sent is less.
@@ -138,21 +136,19 @@ def _shown(page: Page, rules: Rules) -> list[str]:
         page.set_viewport_size({"width": width, "height": HEIGHT})
         if scheme:
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            page.evaluate(_UNFOLD)
-            wrong += _heard(page, rules, scheme, width)
-        wrong += [f"wider than {width} px: {by}" for by in [page.evaluate(_TOO_WIDE)] if by]
+            found, by = page.evaluate(_HEAR, [rules, None if width == DESK else _OF_LOOKS])
+            wrong += _said(found, scheme, width)
+        else:
+            by = page.evaluate(_TOO_WIDE)
+        wrong += [f"wider than {width} px: {by}"] if by else []
     return wrong
 
 
-def _heard(page: Page, rules: Rules, scheme: str, width: int) -> list[str]:
-    everywhere = {**rules, _CONTRAST: {"enabled": False}}
-    found = page.evaluate(_ASK, [everywhere, None, []] if width == DESK else [rules, _OF_LOOKS, []])
-    if page.evaluate(_MARK_HEARD):
-        found += page.evaluate(_ASK, [rules, [_CONTRAST], ["[data-heard]"]])
+def _said(violations: list[dict[str, Any]], scheme: str, width: int) -> list[str]:
     return [
         f"{scheme}, {width} px: {violation['id']}: {node['target']}: {node['html'][:160]}: "
         + "; ".join(check["message"] for check in [*node["any"], *node["all"], *node["none"]])
-        for violation in found
+        for violation in violations
         for node in violation["nodes"][:3]
     ]
 
