@@ -28,10 +28,10 @@ WAIT_LIMIT_MS, MEMORY_LIMIT_MB = 250.0, 300.0
 WRITER = """
 import os, sys, time
 from datetime import UTC, datetime
-from statuspage.app import create_app
+from statuspage.bare import create_bare_app
 from statuspage.db import db, transaction
 from statuspage.models import Heartbeat
-with create_app().app_context():
+with create_bare_app().app_context():
     print("ready", flush=True)
     sys.stdin.readline()
     end = time.monotonic() + float(sys.argv[1])

@@ -67,7 +67,7 @@ def by_workers(count: int, settings: Settings, mail: dict[str, str]) -> tuple[fl
         "SECRET_KEY": settings.secret_key, "PUBLIC_URL": settings.public_url, "PYTHONPATH": ":".join(sys.path),
     }  # fmt: skip
     # Stopped until all have started: Python's own start takes longer than the mails.
-    program = "import os, signal; from statuspage import worker; from statuspage.app import create_app; app = create_app(); os.kill(os.getpid(), signal.SIGSTOP); worker.run(app)"
+    program = "import os, signal; from statuspage import worker; from statuspage.bare import create_bare_app; app = create_bare_app(); os.kill(os.getpid(), signal.SIGSTOP); worker.run(app)"
     workers = [subprocess.Popen([sys.executable, "-c", program], env=environ) for _ in range(count)]
     try:
         for worker in workers:

@@ -11,8 +11,8 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-import statuspage.models  # noqa: F401  (the schema must be known before the first query)
-from statuspage.db import db, engine_options, engine_url
+from statuspage import bare
+from statuspage.db import db
 from statuspage.links import LIFETIMES, Purpose
 from statuspage.rendering import FILTERS
 from statuspage.rules.vocabulary import Conflict, NotFound
@@ -157,11 +157,9 @@ def _register(app: Flask, csrf: CSRFProtect) -> None:
 
 def _configuration(settings: Settings) -> dict[str, object]:
     return {
-        "STATUSPAGE": settings,
+        **bare.configuration(settings),
         "SECRET_KEY": settings.secret_key,
         "SECRET_KEY_FALLBACKS": list(settings.secret_key_fallbacks),
-        "SQLALCHEMY_DATABASE_URI": engine_url(settings.database_url),
-        "SQLALCHEMY_ENGINE_OPTIONS": engine_options(settings.database_url),
         "MAX_CONTENT_LENGTH": BODY_LIMIT,
         "MAX_FORM_PARTS": FIELD_LIMIT,
         # The __Host- prefix (RFC 6265bis) demands Secure, path / and no domain.

@@ -539,10 +539,10 @@ def _installation() -> "Iterator[tuple[Settings, Flask]]":
     # Flask and SQLAlchemy take a second to import: --help and the supervisor do without them.
     from sqlalchemy.exc import DBAPIError
 
-    from statuspage.app import create_app
+    from statuspage.bare import create_bare_app
 
     settings = load(os.environ)
-    app = create_app(settings)
+    app = create_bare_app(settings)
     try:
         with app.app_context():
             yield settings, app

@@ -19,7 +19,7 @@ from pathlib import Path
 from tests import servers
 
 ROOT = Path(__file__).resolve().parents[1]
-IMPORTED = ("statuspage.app", "statuspage.cli", "statuspage.delivery.files", "statuspage.schema", "statuspage.worker")
+IMPORTED = ("statuspage.bare", "statuspage.cli", "statuspage.delivery.files", "statuspage.schema", "statuspage.worker")
 
 
 class Forked:

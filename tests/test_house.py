@@ -193,6 +193,15 @@ def test_the_public_read_path_reaches_neither_flask_nor_the_database(module: str
     assert done.stdout.strip() == ""
 
 
+def test_the_worker_and_the_commands_do_without_the_web() -> None:
+    program = (
+        "import sys; import statuspage.worker; from statuspage.bare import create_bare_app; create_bare_app(); "
+        "print(*sorted({'flask_wtf', 'flask_login', 'statuspage.app', 'statuspage.web'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
 # --- law 7: imports --------------------------------------------------------
 
 

@@ -12,9 +12,9 @@ from tests.nursery import Nursery
 # while they import.
 PROGRAM = """
 from statuspage import worker
-from statuspage.app import create_app
+from statuspage.bare import create_bare_app
 {changes}
-worker.run(create_app())
+worker.run(create_bare_app())
 """
 
 

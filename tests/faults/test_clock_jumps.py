@@ -28,8 +28,8 @@ WAITING = """
 import sys
 from pathlib import Path
 from statuspage import worker
-from statuspage.app import create_app
-app = create_app()
+from statuspage.bare import create_bare_app
+app = create_bare_app()
 Path(sys.argv[1]).touch()
 sys.stdin.readline()
 worker.run(app)

@@ -33,7 +33,7 @@ import logging, os, signal
 from datetime import timedelta
 from pathlib import Path
 from statuspage import worker
-from statuspage.app import create_app
+from statuspage.bare import create_bare_app
 from statuspage.delivery import outbox, sendgrid_mail
 from statuspage.delivery.handover import Handovers
 logging.basicConfig(format="%(message)s")
@@ -68,7 +68,7 @@ if point:
     die_at(owner, name, before)
 # Its clock is today's, by which the readers' update is long overdue: nobody is to be reminded here.
 worker.Worker._keep_promises = lambda self, now: False
-worker.run(create_app())
+worker.run(create_bare_app())
 """
 
 

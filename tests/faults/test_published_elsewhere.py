@@ -25,10 +25,10 @@ from tests.web.conftest import Visitor
 PROGRAM = """
 from datetime import timedelta
 from statuspage import replica, worker
-from statuspage.app import create_app
+from statuspage.bare import create_bare_app
 replica.FIRST_RETRY_AFTER = replica.LONGEST_RETRY = timedelta(seconds=0.5)
 worker.IDLE_SECONDS = 0.1
-worker.run(create_app())
+worker.run(create_bare_app())
 """
 # The copy itself gives up a request after 10 s: whoever waits for it takes longer than this.
 SOON = 9

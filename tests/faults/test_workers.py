@@ -30,7 +30,7 @@ PROGRAM = """
 import logging, os
 from datetime import timedelta
 from statuspage import worker
-from statuspage.app import create_app
+from statuspage.bare import create_bare_app
 from statuspage.delivery import outbox
 from statuspage.delivery.sendgrid_mail import SendGridTransport
 from statuspage.delivery.smtp import SmtpTransport
@@ -41,7 +41,7 @@ SendGridTransport.batch_size = SmtpTransport.batch_size = 4
 SendGridTransport.batches_at_once = 1
 # Its clock is today's, by which the readers' update is long overdue: nobody is to be reminded here.
 worker.Worker._keep_promises = lambda self, now: False
-worker.run(create_app())
+worker.run(create_bare_app())
 """
 
 
