@@ -1,4 +1,4 @@
-// What is typed into a message is kept on the server: after a pause, and when the page is left.
+// What is typed into a message or a text is kept on the server: after a pause, and when the page is left.
 "use strict";
 {
   const PAUSE = 1000;
@@ -24,7 +24,7 @@
       });
       if (!answer.ok) throw new Error(`the status ${answer.status}`);
       const { saved } = await answer.json();
-      note.textContent = saved ? `Draft saved ${saved}` : "";
+      note.textContent = saved ? note.dataset.words.replace("{at}", saved) : "";
     } catch (error) {
       if (isLeaving) return;
       kept = "";

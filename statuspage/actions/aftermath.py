@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from statuspage import prose
+from statuspage.actions.drafts import forget_draft
 from statuspage.actions.incidents import claim_form, require_drill_goes_on, take
 from statuspage.actions.ledger import audit, mark_changed, record_override, take_page
 from statuspage.actions.policies import policy_in, version_in_force
@@ -61,6 +62,7 @@ def send_direct_email(
         earlier = claim_form(session, nonce, document_id, repr((incident_id, fields)), by, now)
         if earlier is not None:
             return earlier
+        forget_draft(session, incident_id, DocumentKind.DIRECT_EMAIL, by)
         incident = _get_incident(session, incident_id)
         document = _new_document(session, incident, DocumentKind.DIRECT_EMAIL, fields, by, now, document_id)
         record_override(session, "document", document_id, incident_id, overridden, by, now)
@@ -69,13 +71,21 @@ def send_direct_email(
 
 
 def save_document(
-    incident_id: str, kind: DocumentKind, typed: Mapping[str, str], version: int, by: str, now: datetime
+    incident_id: str,
+    kind: DocumentKind,
+    typed: Mapping[str, str],
+    version: int,
+    by: str,
+    now: datetime,
+    *,
+    nonce: str = "",
 ) -> str:
     """Keep a draft of an incident's post-incident e-mail or post-mortem. Return the document's id.
 
     Whoever saves first is its author; anybody may change it until it is
     approved, and every text it had stays on record. ``version`` is the one
-    the writer saw, 0 where there was none.
+    the writer saw, 0 where there was none. A form's ``nonce`` makes a second
+    click the same save, and ends what was kept of the form.
 
     Raises NotFound, RuleBroken for bad input, Conflict if it changed meanwhile or is approved.
     """
@@ -84,6 +94,11 @@ def save_document(
         take_page(session)
         incident = _get_incident(session, incident_id)
         document = current_document(session, incident_id, kind)
+        if nonce:
+            earlier = claim_form(session, nonce, incident_id, repr((incident_id, kind, fields)), by, now)
+            if earlier is not None:
+                return document.id if document else ""
+            forget_draft(session, incident_id, kind, by)
         if kind is DocumentKind.POST_MORTEM:
             kept = document.fields.get(documents.TIMELINE, "") if document else ""
             fields[documents.TIMELINE] = kept or timeline_of(session, incident)

@@ -2,7 +2,7 @@
 
 from statuspage.models.action_items import ActionItem, ActionItemReminder, IssueExport
 from statuspage.models.columns import ID_LENGTH, new_id
-from statuspage.models.drafts import MessageDraft, Presence
+from statuspage.models.drafts import DocumentDraft, Draft, MessageDraft, Presence
 from statuspage.models.incidents import (
     Drill,
     Incident,
@@ -55,6 +55,8 @@ __all__ = [
     "CustomerComponent",
     "Delivery",
     "Document",
+    "DocumentDraft",
+    "Draft",
     "Drill",
     "EscalationStep",
     "FormSubmission",

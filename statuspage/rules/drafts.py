@@ -7,9 +7,10 @@ and follows a stage that somebody else has set meanwhile.
 from collections.abc import Mapping
 from datetime import datetime
 
+from statuspage.rules import documents
 from statuspage.rules.messages import FIELDS
 from statuspage.rules.times import parse_typed_instant
-from statuspage.rules.vocabulary import ComponentState, MessageKind
+from statuspage.rules.vocabulary import ComponentState, DocumentKind, MessageKind
 
 # More than any field takes, so that what is too long is kept until it is shortened.
 LONGEST = 10_000
@@ -28,6 +29,12 @@ def changes(kind: MessageKind, typed: Mapping[str, str], suggested: Mapping[str,
             if not is_same:
                 found[name] = plain[:LONGEST]
     return found
+
+
+def document_changes(kind: DocumentKind, typed: Mapping[str, str], suggested: Mapping[str, str]) -> dict[str, str]:
+    """Return what of a text's form is not as it opened, by the name of its control."""
+    plain = {field.name: _plain(typed[field.name]) for field in documents.FIELDS[kind] if field.name in typed}
+    return {name: text[:LONGEST] for name, text in plain.items() if text != _plain(suggested.get(name, ""))}
 
 
 def _is_kept(kind: MessageKind, name: str, value: str) -> bool:

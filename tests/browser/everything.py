@@ -26,6 +26,7 @@ from statuspage.models import (
 from statuspage.rules.vocabulary import (
     AccountRole,
     ComponentState,
+    DocumentKind,
     MessageKind,
     PromiseState,
     Severity,
@@ -119,6 +120,8 @@ def rooms(whole: Everything) -> dict[str, str]:
     drafts.save_draft(late, MessageKind.UPDATE, {"being_done": "We are undoing it."}, "a form", whole.by, whole.now)
     drafts.be_present(late, whole.colleague, whole.now)
     resolved = whole.resolved("Signing in fails", "Sign-in")
+    for kind, words in ((DocumentKind.POST_MORTEM, "root_cause"), (DocumentKind.DIRECT_EMAIL, "message")):
+        drafts.save_draft(resolved, kind, {words: "A change overloaded it."}, "a form", whole.by, whole.now)
     inside = whole.declared("The office is dark", "Search", 9, visibility=Visibility.INTERNAL)
     running = drills.start_drill("slow-sign-in", None, {}, None, whole.now)
     ended = drills.start_drill("supplier-failure", None, {}, None, whole.now)

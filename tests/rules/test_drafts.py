@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statuspage.rules.drafts import LONGEST, changes
+from statuspage.rules.drafts import LONGEST, changes, document_changes
 from statuspage.rules.messages import FIELDS
-from statuspage.rules.vocabulary import MessageKind
+from statuspage.rules.vocabulary import DocumentKind, MessageKind
 
 SUGGESTED = {
     "affected": "Signing in",
@@ -55,3 +55,20 @@ def forms(kind: MessageKind) -> st.SearchStrategy[dict[str, str]]:
 def test_what_was_suggested_with_the_changes_is_what_was_typed(data: st.DataObject, kind: MessageKind) -> None:
     typed, suggested = data.draw(forms(kind)), data.draw(forms(kind))
     assert suggested | changes(kind, typed, suggested) == typed
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ({}, {}),
+        ({"what_happened": "A change.", "prevention": ""}, {}),
+        ({"what_happened": "A change.", "prevention": "We test."}, {"prevention": "We test."}),
+        ({"what_happened": ""}, {"what_happened": ""}),
+        ({"prevention": "one\r\ntwo"}, {"prevention": "one\ntwo"}),
+        ({"prevention": "x" * (LONGEST + 1)}, {"prevention": "x" * LONGEST}),
+        ({"csrf_token": "x", "version": "3", "act": "save", "root_cause": "of another text"}, {}),
+    ],
+)
+def test_a_draft_of_a_text_keeps_what_was_changed_in_it(typed: dict[str, str], kept: dict[str, str]) -> None:
+    opened = {"what_happened": "A change.", "prevention": ""}
+    assert document_changes(DocumentKind.POST_INCIDENT_EMAIL, typed, opened) == kept

@@ -39,8 +39,8 @@ def path(incident_id: str) -> str:
 def write(visitor: Visitor, path: str, fields: dict[str, str], act: str) -> int:
     """Press a button of the text's own form, which is not the last on its page."""
     version = db.session.scalar(select(Document.version).order_by(Document.created_at.desc()).limit(1)) or 0
-    token = visitor.hidden("/console/account/")["csrf_token"]
-    return visitor.post_as_is(path, {"csrf_token": token, "version": str(version), "act": act} | fields).status_code
+    tokens = {name: value for name, value in visitor.hidden(path).items() if name in ("csrf_token", "form_token")}
+    return visitor.post_as_is(path, tokens | {"version": str(version), "act": act} | fields).status_code
 
 
 def test_the_editor_opens_with_the_facts_and_the_timeline(author: Visitor, path: str) -> None:

@@ -1,5 +1,6 @@
 """The direct e-mail, the post-incident e-mail and the post-mortem; waivers; closing."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from sqlalchemy import select
 from statuspage import clock
 from statuspage.actions import aftermath
 from statuspage.actions.audiences import reach
+from statuspage.actions.drafts import draft_of
 from statuspage.actions.policies import policy_of
 from statuspage.actions.wording import overrides_of
 from statuspage.db import db
@@ -131,7 +133,7 @@ def close(incident_id: str) -> ResponseReturnValue:
 def _save(incident: Incident, kind: DocumentKind, now: datetime) -> None:
     if kind is DocumentKind.DIRECT_EMAIL:
         raise RuleBroken({"": "Please press Send."})
-    aftermath.save_document(incident.id, kind, typed(), posted_version(), current_user.id, now)
+    aftermath.save_document(incident.id, kind, typed(), posted_version(), current_user.id, now, nonce=posted_nonce())
 
 
 def _start_public(incident: Incident, kind: DocumentKind, now: datetime) -> None:
@@ -139,7 +141,7 @@ def _start_public(incident: Incident, kind: DocumentKind, now: datetime) -> None
     fields = typed()
     if not fields.get(PUBLIC_TEXT, "").strip():
         fields[PUBLIC_TEXT] = public_start(fields, post_mortems.prevention_of(incident.id))
-    aftermath.save_document(incident.id, kind, fields, posted_version(), current_user.id, now)
+    aftermath.save_document(incident.id, kind, fields, posted_version(), current_user.id, now, nonce=posted_nonce())
 
 
 def _renew_timeline(incident: Incident, kind: DocumentKind, now: datetime) -> None:
@@ -248,7 +250,10 @@ def _page(
         states.add(DocumentState.SENT)
     # What was typed is shown again, whatever became of the text meanwhile.
     typing = kept is not None and any(field.name in kept for field in FIELDS[kind])
-    shown = kept if kept is not None else _opening_values(incident, kind, document)
+    suggested = _opening_values(incident, kind, document)
+    is_editable = document is None or document.state in states or kind is DocumentKind.DIRECT_EMAIL or typing
+    draft = draft_of(incident.id, kind, current_user.id) if kept is None and is_editable else None
+    shown = kept if kept is not None else suggested | (draft.fields if draft else {})
     is_post_mortem = kind is DocumentKind.POST_MORTEM
     item_typed, item_errors = item
     return render_template(
@@ -258,8 +263,10 @@ def _page(
         fields=FIELDS[kind],
         document=document,
         earlier=earlier,
-        is_editable=document is None or document.state in states or kind is DocumentKind.DIRECT_EMAIL or typing,
+        is_editable=is_editable,
         typed=shown,
+        suggested=json.dumps({field.name: suggested.get(field.name, "") for field in FIELDS[kind]}),
+        draft=draft,
         errors=errors,
         overrides=overrides_of("document", [each.id for each in (document, *earlier) if each is not None]),
         version=document.version if document else 0,
@@ -267,7 +274,7 @@ def _page(
         is_author=document is not None and document.author_id == current_user.id,
         may_send=current_user.role.allows(AccountRole.COMMS),
         people=_reach(incident),
-        mail=_mail(incident, kind, document, kept),
+        mail=_mail(incident, kind, document, shown),
         lines=lines_of(incident, clock.now()),
         now=clock.now(),
         audience=policy_of(incident.severity or Severity.SEV4).audience,
@@ -293,12 +300,11 @@ def _listed(incident: Incident, kind: DocumentKind) -> tuple[Document | None, Se
 
 
 def _mail(
-    incident: Incident, kind: DocumentKind, document: Document | None, kept: Mapping[str, str] | None
+    incident: Incident, kind: DocumentKind, document: Document | None, fields: Mapping[str, str]
 ) -> preview.Mail | None:
     """Return what the text looks like as a mail; None for what is not mailed."""
     if kind is DocumentKind.POST_MORTEM:
         return None
-    fields = kept if kept is not None else _opening_values(incident, kind, document)
     settings: Settings = current_app.config["STATUSPAGE"]
     author = document.author.name if document and kind is not DocumentKind.DIRECT_EMAIL else current_user.name
     reviewer = document.reviewer.name if document and document.reviewer else ""
