@@ -368,7 +368,7 @@ def _post_mortem(announcement: Announcement, voice: Voice, settings: Settings) -
     mail = DocumentMail(
         page_name=voice.page_name,
         headline=translated("%(title)s: what we learned", voice.language, title=document.incident.title),
-        body=text,
+        body=prose.to_text(text),
         # Cleaned by prose.
         body_html=Markup(prose.to_html(text)),  # noqa: S704
         incident_url=f"{settings.public_url}/incidents/{document.incident_id}#post-mortem",

@@ -131,7 +131,7 @@ def _post_mortem_note(announcement: Announcement, page_name: str, settings: Sett
     learned = translated("%(title)s: what we learned", language, title=document.incident.title)
     return Note(
         title=f"{page_name}: {learned}",
-        text=document.fields[PUBLIC_TEXT],
+        text=prose.to_text(document.fields[PUBLIC_TEXT]),
         url=f"{settings.public_url}/incidents/{document.incident_id}#post-mortem",
         url_label=_whole_story(language),
     )

@@ -63,6 +63,7 @@ def test_subscribers_are_mailed_the_public_version_and_nothing_else(
     message = composition.compose(published, settings)
     assert message.subject == "[Larkspur status] Sign-in fails: what we learned"
     assert "<strong>here is why</strong>" in message.html
+    assert "and here is why." in message.text
     assert f"/incidents/{incident_id}#post-mortem" in message.text
     assert "The store had no limit." not in everything(message)
     assert "List-Unsubscribe" in message.headers
@@ -89,7 +90,7 @@ def test_programs_and_chat_rooms_are_told_in_their_own_shapes(
     assert told["postmortem_notified_subscribers"] is True
     assert [each["status"] for each in told["incident_updates"]] == ["resolved", "investigating"]
     note = notes.notes_to_subscribers(published, settings)["en"]
-    assert (note.title, note.text) == ("Larkspur: Sign-in fails: what we learned", FIELDS["public_text"])
+    assert (note.title, note.text) == ("Larkspur: Sign-in fails: what we learned", "Sign-in failed, and here is why.")
 
 
 @pytest.mark.parametrize(("days", "begins", "says"), [(7, "Due today", "due today"), (15, "Still open", "was due on")])

@@ -28,7 +28,7 @@ from tests.web.conftest import Visitor
 Arrive = Callable[[AccountRole], Visitor]
 # Some of it is no plain language.
 AS_IT_IS = {"as_it_is": "yes"}
-BODY = "Signing in may *fail* & <b>time out</b>.\n\nSee https://example.com_a_b."
+BODY = "Signing in may *fail* & <b>time **out**</b>.\n\nSee [more](https://example.com/a) and https://example.com_a_b."
 
 
 @pytest.fixture
@@ -254,15 +254,22 @@ def test_a_direct_e_mail_is_shown_as_customers_get_it(
     assert f"<dd>{message.subject}</dd>" in shown
 
 
-def test_a_post_incident_e_mail_is_shown_with_who_signs_it(comms: Visitor, component: str, frozen: datetime) -> None:
+def test_a_post_incident_e_mail_is_shown_as_customers_get_it(
+    comms: Visitor, component: str, frozen: datetime, settings: Settings, arrive: Arrive
+) -> None:
     incident_id = incident_for(MessageKind.RESOLVE, component, frozen)
     builders.post(MessageKind.RESOLVE, incident_id, {}, builders.account(frozen), frozen)
     path = f"/console/incidents/{incident_id}/post-incident-email"
-    fields = {"what_happened": "A change was wrong.", "prevention": "We test it now."}
+    fields = {"what_happened": "A change was **wrong**.", "prevention": "We test it now."}
     shown = comms.post(f"{path}/preview", fields, on=path).text
-    assert "What prevents a repeat." in shown
-    assert "Written by Ada." in shown
     assert "[Larkspur status] Sign-in fails: what happened" in text_of(check_page(shown))
+    text = html.unescape(between(shown, 'aria-label="Text of the mail">', "</pre>")).strip()
+    assert comms.post(path, fields | {"act": "submit"}).status_code == 303
+    assert arrive(AccountRole.RESPONDER).post(path, {"act": "approve"}).status_code == 303
+    assert comms.post(path, {"act": "send"}).status_code == 303
+    sent = composition.compose(told("document"), settings, for_customers=True).text
+    # Who reviews it is not known before.
+    assert text.replace("Written by Ada.", "Written by Ada, reviewed by Ada.") == sent.strip()
 
 
 @pytest.mark.parametrize(("stage", "own"), [("scheduled", "en"), ("in_progress", "en"), ("in_progress", "fr")])

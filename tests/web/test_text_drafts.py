@@ -67,7 +67,7 @@ def test_what_is_typed_is_there_again_and_only_what_was_touched_is_kept(author: 
     told = keep(author, path, as_it_opens(author, path) | {field_of(path): WORDS})
     assert drafts() == [{field_of(path): WORDS}]
     assert as_it_opens(author, path)[field_of(path)] == WORDS
-    words = "Draft from" if path.endswith("direct-email") else "You typed this"
+    words = "Draft from" if path.endswith("direct-email") else "You typed this at"
     assert f"<strong>{words} {told}" in author.get(path).text
 
 

@@ -114,7 +114,7 @@ def sketch(
         title=incident.title,
         label=LABELS[draft.stage],
         posted_at=now,
-        body=body,
+        body=prose.to_text(body),
         body_html=html,
         next_update_by=draft.instant("next_update_by"),
         components=_mailed_states(incident, components),
@@ -181,7 +181,7 @@ def of_document(
     mail = DocumentMail(
         page_name=voice.page_name,
         headline=headline,
-        body=body,
+        body=prose.to_text(body),
         # Cleaned by prose.
         body_html=Markup(prose.to_html(body)),  # noqa: S704
         incident_url=f"{settings.public_url}/incidents/{incident.id}",
@@ -232,7 +232,7 @@ def sketch_window(
     )
     voice = _voice(settings)
     own_label = translated(label, voice.language)
-    values = maintenance_values(window, own_label, body, voice.page_name, settings, voice.language)
+    values = maintenance_values(window, own_label, prose.to_text(body), voice.page_name, settings, voice.language)
     return WindowSketch(entry, values, html, voice)
 
 
