@@ -7,7 +7,12 @@
   let timer, kept = form && content(), isOver = false;
 
   function content() {
-    return new URLSearchParams(new FormData(form)).toString();
+    const data = new FormData(form);
+    // A text may be long: only what was changed in it is sent.
+    if (form.elements.shown) {
+      for (const each of form.querySelectorAll("textarea")) if (each.value === each.defaultValue) data.delete(each.name);
+    }
+    return new URLSearchParams(data).toString();
   }
 
   async function save(isLeaving) {
@@ -20,14 +25,17 @@
         method: "POST",
         body: new URLSearchParams(typed),
         headers: { Accept: "application/json" },
-        keepalive: isLeaving,
+        // More than that no browser sends on behalf of a page that is gone.
+        keepalive: isLeaving && typed.length < 60_000,
       });
       if (!answer.ok) throw new Error(`the status ${answer.status}`);
       const { saved } = await answer.json();
+      note.removeAttribute("role");
       note.textContent = saved ? note.dataset.words.replace("{at}", saved) : "";
     } catch (error) {
-      if (isLeaving) return;
       kept = "";
+      if (isLeaving) return;
+      note.setAttribute("role", "alert");
       note.textContent = "The draft could not be saved: keep this page open.";
       console.warn("no draft", error);
       timer = setTimeout(save, 10 * PAUSE);

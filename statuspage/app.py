@@ -57,6 +57,7 @@ from statuspage.web.console import (
     presence,
     previews,
     reports,
+    text_drafts,
     window_previews,
     wording,
 )
@@ -128,6 +129,7 @@ def _register(app: Flask, csrf: CSRFProtect) -> None:
         mail,
         account,
         reports,
+        text_drafts,
         wording,
     ):
         app.register_blueprint(part.blueprint)

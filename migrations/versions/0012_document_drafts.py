@@ -1,4 +1,4 @@
-"""document drafts: what somebody has typed into a text and not saved yet."""
+"""document drafts: what somebody has typed into a text and not saved yet, by the form it was typed into."""
 
 from collections.abc import Sequence
 
@@ -18,6 +18,7 @@ KINDS = ("direct_email", "post_incident_email", "post_mortem")
 def upgrade() -> None:
     op.create_table(
         "document_drafts",
+        sa.Column("nonce", sa.String(length=64), nullable=False),
         sa.Column("incident_id", sa.String(length=12), nullable=False),
         sa.Column(
             "kind",
@@ -26,13 +27,16 @@ def upgrade() -> None:
         ),
         sa.Column("account_id", sa.String(length=12), nullable=False),
         sa.Column("fields", sa.JSON(), nullable=False),
-        sa.Column("begun_at", UtcDateTime(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("saved_at", UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_document_drafts_account_id_accounts")),
         sa.ForeignKeyConstraint(
             ["incident_id"], ["incidents.id"], name=op.f("fk_document_drafts_incident_id_incidents")
         ),
-        sa.PrimaryKeyConstraint("incident_id", "kind", "account_id", name=op.f("pk_document_drafts")),
+        sa.PrimaryKeyConstraint("nonce", name=op.f("pk_document_drafts")),
+    )
+    op.create_index(
+        "ix_document_drafts_incident_id", "document_drafts", ["incident_id", "kind", "account_id"], unique=False
     )
 
 

@@ -7,11 +7,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from statuspage import prose
-from statuspage.actions.drafts import forget_draft
 from statuspage.actions.incidents import claim_form, require_drill_goes_on, take
 from statuspage.actions.ledger import audit, mark_changed, record_override, take_page
 from statuspage.actions.policies import policy_in, version_in_force
 from statuspage.actions.promises import NOTHING_ELSE, Fact, promises_of, record
+from statuspage.actions.text_drafts import forget_text_drafts
 from statuspage.actions.timelines import timeline_of
 from statuspage.actions.wording import own_words
 from statuspage.db import db, transaction
@@ -47,11 +47,18 @@ EVENTS = {
 
 
 def send_direct_email(
-    incident_id: str, typed: Mapping[str, str], nonce: str, by: str, now: datetime, overridden: Sequence[str] = ()
+    incident_id: str,
+    typed: Mapping[str, str],
+    nonce: str,
+    by: str,
+    now: datetime,
+    overridden: Sequence[str] = (),
+    drafts: Sequence[str] = (),
 ) -> str:
     """Write to the affected customers directly. Return the document's id; the same nonce again sends nothing more.
 
-    ``overridden`` are words that are marked and sent as they are.
+    ``overridden`` are words that are marked and sent as they are, ``drafts``
+    the nonces of forms whose words this one showed: they end with it.
 
     Raises NotFound, RuleBroken for bad input or an internal incident.
     """
@@ -62,7 +69,7 @@ def send_direct_email(
         earlier = claim_form(session, nonce, document_id, repr((incident_id, fields)), by, now)
         if earlier is not None:
             return earlier
-        forget_draft(session, incident_id, DocumentKind.DIRECT_EMAIL, by)
+        forget_text_drafts(session, (nonce, *drafts), by)
         incident = _get_incident(session, incident_id)
         document = _new_document(session, incident, DocumentKind.DIRECT_EMAIL, fields, by, now, document_id)
         record_override(session, "document", document_id, incident_id, overridden, by, now)
@@ -79,13 +86,15 @@ def save_document(
     now: datetime,
     *,
     nonce: str = "",
+    drafts: Sequence[str] = (),
 ) -> str:
     """Keep a draft of an incident's post-incident e-mail or post-mortem. Return the document's id.
 
     Whoever saves first is its author; anybody may change it until it is
     approved, and every text it had stays on record. ``version`` is the one
     the writer saw, 0 where there was none. A form's ``nonce`` makes a second
-    click the same save, and ends what was kept of the form.
+    click the same save, and ends what was kept of it and of the forms in ``drafts``,
+    whose words it showed.
 
     Raises NotFound, RuleBroken for bad input, Conflict if it changed meanwhile or is approved.
     """
@@ -97,8 +106,8 @@ def save_document(
         if nonce:
             earlier = claim_form(session, nonce, incident_id, repr((incident_id, kind, fields)), by, now)
             if earlier is not None:
-                return document.id if document else ""
-            forget_draft(session, incident_id, kind, by)
+                return _saved_before(document, fields)
+            forget_text_drafts(session, (nonce, *drafts), by)
         if kind is DocumentKind.POST_MORTEM:
             kept = document.fields.get(documents.TIMELINE, "") if document else ""
             fields[documents.TIMELINE] = kept or timeline_of(session, incident)
@@ -115,6 +124,13 @@ def save_document(
         detail = {"fields": fields, "state": document.state.value}
         audit(session, by, "edit_document", "document", document.id, now, **detail)
         return document.id
+
+
+def _saved_before(document: Document | None, fields: Mapping[str, str]) -> str:
+    """Return the document that a form made when it was posted first; a colleague may have written on since."""
+    if document is None or any(document.fields.get(name) != text for name, text in fields.items()):
+        raise Conflict(SOMEBODY_FASTER)
+    return document.id
 
 
 def renew_timeline(document_id: str, version: int, by: str, now: datetime) -> None:

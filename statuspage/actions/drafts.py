@@ -1,23 +1,23 @@
-"""Keep what people type about an incident until they post or save it, and note who is there."""
+"""Keep what people type in an incident room until they post it, and note who is there."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from statuspage.db import db, insert_once, one_by_one, transaction
-from statuspage.models import DocumentDraft, Draft, FormSubmission, Incident, MessageDraft, Presence
-from statuspage.rules.vocabulary import DocumentKind, MessageKind, NotFound
-
-Kind = MessageKind | DocumentKind
+from statuspage.models import FormSubmission, Incident, MessageDraft, Presence
+from statuspage.rules.vocabulary import MessageKind, NotFound
 
 # A room that is open asks every few seconds; not each of them is worth a write.
 NOTED_EVERY = timedelta(seconds=10)
 
 
-def save_draft(incident_id: str, kind: Kind, fields: Mapping[str, str], nonce: str, by: str, now: datetime) -> bool:
-    """Keep what an account has changed in the form of a message or a text; no change is no draft. Tell whether one is kept.
+def save_draft(
+    incident_id: str, kind: MessageKind, fields: Mapping[str, str], nonce: str, by: str, now: datetime
+) -> bool:
+    """Keep what an account has changed in a message's form; no change is no draft. Tell whether one is kept.
 
     A form that was posted keeps nothing: its last autosave may come in after
     it. Raises NotFound.
@@ -25,32 +25,31 @@ def save_draft(incident_id: str, kind: Kind, fields: Mapping[str, str], nonce: s
     with transaction(now) as session:
         if session.get(Incident, incident_id) is None:
             raise NotFound("incident")
-        _after_one_another(session, by)
+        after_one_another(session, by)
         if session.get(FormSubmission, nonce) is not None:
             return False
         if not fields:
             _delete(session, incident_id, kind, by)
             return False
-        draft = _find(session, incident_id, kind, by)
+        draft = session.get(MessageDraft, (incident_id, kind, by))
         if draft is None:
-            table = DocumentDraft if isinstance(kind, DocumentKind) else MessageDraft
-            draft = table(incident_id=incident_id, kind=kind, account_id=by, begun_at=now)
+            draft = MessageDraft(incident_id=incident_id, kind=kind, account_id=by, begun_at=now)
             session.add(draft)
         draft.fields, draft.saved_at = dict(fields), now
         return True
 
 
-def discard_draft(incident_id: str, kind: Kind, by: str, now: datetime) -> None:
-    """Throw an account's draft away."""
+def discard_draft(incident_id: str, kind: MessageKind, by: str, now: datetime) -> None:
+    """Throw an account's draft of a message away."""
     with transaction(now) as session:
-        _after_one_another(session, by)
+        after_one_another(session, by)
         _delete(session, incident_id, kind, by)
 
 
-def forget_draft(session: Session, incident_id: str, kind: Kind, by: str | None) -> None:
-    """Delete the draft of what is being posted or saved, in the transaction that does it."""
+def forget_draft(session: Session, incident_id: str, kind: MessageKind, by: str | None) -> None:
+    """Delete the draft of a message that is being posted, in the transaction that posts it."""
     if by is not None:
-        _after_one_another(session, by)
+        after_one_another(session, by)
         _delete(session, incident_id, kind, by)
 
 
@@ -71,23 +70,16 @@ def be_present(incident_id: str, by: str, now: datetime) -> None:
             )
 
 
-def draft_of(incident_id: str, kind: Kind, account_id: str) -> Draft | None:
-    """Return an account's draft of a message or a text."""
-    return _find(db.session(), incident_id, kind, account_id)
-
-
-def _after_one_another(session: Session, account_id: str) -> None:
-    """An autosave and the posting of the same form never pass each other unseen."""
+def after_one_another(session: Session, account_id: str) -> None:
+    """Have what an account does with drafts happen one by one: an autosave and a post never pass each other unseen."""
     one_by_one(session, f"drafts of {account_id}")
 
 
-def _delete(session: Session, incident_id: str, kind: Kind, account_id: str) -> None:
-    draft = _find(session, incident_id, kind, account_id)
-    if draft is not None:
-        session.delete(draft)
-
-
-def _find(session: Session, incident_id: str, kind: Kind, account_id: str) -> Draft | None:
-    table: type[Draft] = DocumentDraft if isinstance(kind, DocumentKind) else MessageDraft
-    key = {"incident_id": incident_id, "kind": kind, "account_id": account_id}
-    return session.get(table, key, populate_existing=True)
+def _delete(session: Session, incident_id: str, kind: MessageKind, account_id: str) -> None:
+    session.execute(
+        delete(MessageDraft).where(
+            MessageDraft.incident_id == incident_id,
+            MessageDraft.kind == kind,
+            MessageDraft.account_id == account_id,
+        )
+    )

@@ -2,7 +2,7 @@
 
 from statuspage.models.action_items import ActionItem, ActionItemReminder, IssueExport
 from statuspage.models.columns import ID_LENGTH, new_id
-from statuspage.models.drafts import DocumentDraft, Draft, MessageDraft, Presence
+from statuspage.models.drafts import DocumentDraft, MessageDraft, Presence
 from statuspage.models.incidents import (
     Drill,
     Incident,
@@ -56,7 +56,6 @@ __all__ = [
     "Delivery",
     "Document",
     "DocumentDraft",
-    "Draft",
     "Drill",
     "EscalationStep",
     "FormSubmission",

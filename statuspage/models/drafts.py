@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import JSON, ForeignKey
+from sqlalchemy import JSON, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statuspage.db import Base, UtcDateTime
@@ -10,33 +10,37 @@ from statuspage.models.columns import words
 from statuspage.rules.vocabulary import DocumentKind, MessageKind
 
 
-class Draft(Base):
-    """What somebody has typed into a form and not posted or saved yet; nobody else's business."""
+class MessageDraft(Base):
+    """What somebody has typed into the form of a message and not posted yet; nobody else's business."""
 
-    __abstract__ = True
+    __tablename__ = "message_drafts"
 
     incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id"), primary_key=True)
+    kind: Mapped[MessageKind] = mapped_column(words(MessageKind, "kind"), primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     fields: Mapped[dict[str, str]] = mapped_column(JSON)
-    """What differs from what the form opened with, by the name of its control."""
+    """What differs from what the form suggested, by the name of its control."""
     begun_at: Mapped[datetime] = mapped_column(UtcDateTime)
     saved_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class MessageDraft(Draft):
-    """Of a public message."""
-
-    __tablename__ = "message_drafts"
-
-    kind: Mapped[MessageKind] = mapped_column(words(MessageKind, "kind"), primary_key=True)
-
-
-class DocumentDraft(Draft):
-    """Of a text for customers or colleagues."""
+class DocumentDraft(Base):
+    """What somebody has typed into one form of a text and not saved yet; nobody else's business."""
 
     __tablename__ = "document_drafts"
 
-    kind: Mapped[DocumentKind] = mapped_column(words(DocumentKind, "kind"), primary_key=True)
+    nonce: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """The form's."""
+    incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id"))
+    kind: Mapped[DocumentKind] = mapped_column(words(DocumentKind, "kind"))
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    fields: Mapped[dict[str, str]] = mapped_column(JSON)
+    """What differs from what the form showed, by the name of its control."""
+    version: Mapped[int]
+    """Of the text, as the form showed it; 0 where there was none."""
+    saved_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (Index("ix_document_drafts_incident_id", "incident_id", "kind", "account_id"),)
 
 
 class Presence(Base):

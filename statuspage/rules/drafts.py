@@ -4,6 +4,7 @@ So a draft that is opened an hour later promises its next update from then on,
 and follows a stage that somebody else has set meanwhile.
 """
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -31,10 +32,18 @@ def changes(kind: MessageKind, typed: Mapping[str, str], suggested: Mapping[str,
     return found
 
 
-def document_changes(kind: DocumentKind, typed: Mapping[str, str], suggested: Mapping[str, str]) -> dict[str, str]:
-    """Return what of a text's form is not as it opened, by the name of its control."""
+def fingerprint(text: str) -> str:
+    """Return what tells a text of a form from another one, 16 characters long."""
+    return hashlib.sha256(_plain(text).encode()).hexdigest()[:16]
+
+
+def document_changes(kind: DocumentKind, typed: Mapping[str, str], shown: Mapping[str, str]) -> dict[str, str]:
+    """Return what of a text's form is not as it was shown, by the name of its control.
+
+    ``shown`` are the fingerprints; a field that was not posted was not changed.
+    """
     plain = {field.name: _plain(typed[field.name]) for field in documents.FIELDS[kind] if field.name in typed}
-    return {name: text[:LONGEST] for name, text in plain.items() if text != _plain(suggested.get(name, ""))}
+    return {name: text[:LONGEST] for name, text in plain.items() if fingerprint(text) != shown.get(name)}
 
 
 def _is_kept(kind: MessageKind, name: str, value: str) -> bool:

@@ -8,7 +8,7 @@ from flask import Flask
 from statuspage.actions import drafts
 from statuspage.actions.incidents import Post, post_update
 from statuspage.db import db
-from statuspage.models import Presence
+from statuspage.models import MessageDraft, Presence
 from statuspage.rules.vocabulary import ComponentState, Conflict, MessageKind, NotFound
 from tests import builders
 
@@ -28,7 +28,7 @@ def incident_id(grace: str, now: datetime) -> str:
 
 def kept(incident_id: str, by: str, kind: MessageKind = UPDATE) -> dict[str, str] | None:
     db.session.rollback()
-    draft = drafts.draft_of(incident_id, kind, by)
+    draft = db.session.get(MessageDraft, (incident_id, kind, by))
     return draft.fields if draft else None
 
 
@@ -40,8 +40,7 @@ def test_the_last_words_are_kept_and_when_they_were_begun(incident_id: str, grac
     later = now + timedelta(minutes=2)
     assert save(incident_id, grace, now, being_done="We are")
     assert save(incident_id, grace, later, being_done="We are rolling back.")
-    draft = drafts.draft_of(incident_id, UPDATE, grace)
-    assert draft is not None
+    draft = db.session.get_one(MessageDraft, (incident_id, UPDATE, grace))
     assert draft.fields == {"being_done": "We are rolling back."}
     assert (draft.begun_at, draft.saved_at) == (now, later)
 

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import func, select
 
-from statuspage.actions import expiry, people
+from statuspage.actions import drafts, expiry, people, text_drafts
 from statuspage.db import db, transaction
-from statuspage.models import LoginSession, ProviderEvent
+from statuspage.models import LoginSession, MessageDraft, ProviderEvent
+from statuspage.rules.vocabulary import ComponentState, DocumentKind, MessageKind
 from tests import builders
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -56,3 +57,18 @@ def test_a_session_goes_thirty_days_after_it_ended_and_the_last_of_each_stays(
     expiry.expire(now + people.SESSION_LIFETIME + timedelta(days=days))
     query = select(func.count(), func.max(LoginSession.created_at)).group_by(LoginSession.account_id)
     assert db.session.execute(query).all() == [(are_kept, now + timedelta(minutes=5))] * 2
+
+
+def test_what_nobody_came_back_to_goes_after_ninety_days(now: datetime) -> None:
+    builders.page(now)
+    by = builders.account(now)
+    incident_id = builders.acknowledged(by, {builders.component(now): ComponentState.OUTAGE}, now)
+    words, mortem = {"being_done": "We are"}, DocumentKind.POST_MORTEM
+    for days in (91, 89):
+        at = now - timedelta(days=days)
+        text_drafts.save_text_draft(incident_id, mortem, {"summary": f"{days}"}, builders.nonce(), 0, by, at)
+    drafts.save_draft(incident_id, MessageKind.UPDATE, words, builders.nonce(), by, now - timedelta(days=91))
+    drafts.save_draft(incident_id, MessageKind.RESOLVE, words, builders.nonce(), by, now - timedelta(days=89))
+    expiry.expire(now)
+    assert [each.fields for each in text_drafts.text_drafts_of(incident_id, mortem, by)] == [{"summary": "89"}]
+    assert db.session.scalars(select(MessageDraft.kind)).all() == [MessageKind.RESOLVE]

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 from flask import Flask
@@ -15,6 +16,9 @@ from statuspage.site import publisher
 from statuspage.web.public import PublicSite
 from tests import builders, servers
 from tests.conftest import unavailable
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 # On a machine that does other things too an answer can take seconds; what never comes fails all the same.
 PATIENCE_MS = 30_000
@@ -52,6 +56,21 @@ class Quiet(WSGIRequestHandler):
         pass
 
 
+def in_one_piece(site: "WSGIApplication") -> "WSGIApplication":
+    """Close an answer before it is sent: for a browser that is gone meanwhile this server would forget to."""
+
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> list[bytes]:
+        parts = site(environ, start_response)
+        try:
+            return [b"".join(parts)]
+        finally:
+            close = getattr(parts, "close", None)
+            if close is not None:
+                close()
+
+    return answer
+
+
 @dataclass(frozen=True)
 class Live:
     """The test's own application behind a real port, with the public site in front, and no worker."""
@@ -81,7 +100,7 @@ def live(app: Flask, settings: Settings, port: int) -> Iterator[Live]:
     The test makes what it needs with builders, then publishes; ``worker.tick`` does what a worker would.
     """
     site = PublicSite(app, settings.site_dir, settings.public_url, look_every=0)
-    server = make_server("127.0.0.1", port, site, threaded=True, request_handler=Quiet)
+    server = make_server("127.0.0.1", port, in_one_piece(site), threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield Live(settings.public_url, settings)

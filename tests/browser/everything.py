@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from statuspage import clock
-from statuspage.actions import aftermath, drafts, drills, examples, import_jobs, maintenances, people
+from statuspage.actions import aftermath, drafts, drills, examples, import_jobs, maintenances, people, text_drafts
 from statuspage.db import db, transaction
 from statuspage.delivery.providers import transport_for
 from statuspage.links import Purpose, make_token
@@ -121,7 +121,8 @@ def rooms(whole: Everything) -> dict[str, str]:
     drafts.be_present(late, whole.colleague, whole.now)
     resolved = whole.resolved("Signing in fails", "Sign-in")
     for kind, words in ((DocumentKind.POST_MORTEM, "root_cause"), (DocumentKind.DIRECT_EMAIL, "message")):
-        drafts.save_draft(resolved, kind, {words: "A change overloaded it."}, "a form", whole.by, whole.now)
+        fields = {words: "A change overloaded it."}
+        text_drafts.save_text_draft(resolved, kind, fields, f"a form of {kind}", 0, whole.by, whole.now)
     inside = whole.declared("The office is dark", "Search", 9, visibility=Visibility.INTERNAL)
     running = drills.start_drill("slow-sign-in", None, {}, None, whole.now)
     ended = drills.start_drill("supplier-failure", None, {}, None, whole.now)

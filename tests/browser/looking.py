@@ -47,7 +47,7 @@ _MARK_UNHEARD = """
   };
   const isText = (each) => /^(INPUT|SELECT|TEXTAREA)$/.test(each.tagName)
     || [...each.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
-  for (const each of document.body.querySelectorAll("*")) {
+  for (const each of [document.body, ...document.body.querySelectorAll("*")]) {
     each.removeAttribute("data-unheard");
     if (!isText(each)) continue;
     const { color, fontSize, fontWeight, textShadow } = getComputedStyle(each);

@@ -29,6 +29,8 @@ UNRECORDED = {
     "aftermath.put_off": "tries again later what the worker could not send",
     "drafts.be_present": "who looks at an incident does nothing to it",
     "drafts.save_draft": "what is not posted yet is nobody else's business",
+    "text_drafts.save_text_draft": "what is not saved yet is nobody else's business",
+    "text_drafts.discard_text_drafts": "what is not saved yet is nobody else's business",
     "drafts.discard_draft": "what is not posted yet is nobody else's business",
     "action_items.put_off": "looks again later at a reminder that could not be sent",
     "action_items.remind": "reminders are a ledger of their own",

@@ -3,15 +3,13 @@
 import html
 import re
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
-from statuspage import clock
-from statuspage.db import db, transaction
+from statuspage.db import db
 from statuspage.models import Document, DocumentDraft
-from statuspage.rules.vocabulary import AccountRole
+from statuspage.rules.vocabulary import AccountRole, DocumentState
 from tests import builders
 from tests.web.conftest import Visitor
 
@@ -43,7 +41,10 @@ def field_of(path: str) -> str:
 
 def as_it_opens(visitor: Visitor, path: str) -> dict[str, str]:
     """Everything that a browser would post of the text's form if nobody touched it."""
-    page = visitor.get(path).text
+    return fields_of(visitor.get(path).text, path)
+
+
+def fields_of(page: str, path: str) -> dict[str, str]:
     form = page[page.index(f'data-draft="{path}/draft"') :]
     form = form[: form.index("</form>")]
     fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form))
@@ -124,23 +125,107 @@ def test_a_forged_form_keeps_nothing_and_shows_the_words_again(field: str, autho
     typed = as_it_opens(author, path) | {field_of(path): "Kept words", field: "forged"}
     answer = author.post_as_is(f"{path}/draft", typed)
     assert answer.status_code == 403
-    assert "Kept words" in answer.text
+    assert fields_of(answer.text, path)[field_of(path)] == "Kept words"
+    assert f'<form method="post" action="{path}"' in answer.text
     assert drafts() == []
 
 
 def test_who_typed_before_a_colleague_saved_is_told_and_has_the_colleagues_other_words(
     author: Visitor, reviewer: Visitor, saved_text: str
 ) -> None:
-    keep(author, saved_text, as_it_opens(author, saved_text) | {"prevention": WORDS})
-    with transaction(clock.now()) as session:
-        session.scalars(select(DocumentDraft)).one().saved_at -= timedelta(minutes=1)
+    first = as_it_opens(author, saved_text)
+    keep(author, saved_text, first | {"prevention": "We test such"})
     theirs = {"what_happened": "Grace found the cause.", "prevention": "We will see."}
     assert reviewer.post(saved_text, theirs, act="save").status_code == 303
+    # Typing on in the form that is still open does not hide it, nor does typing on in the next one.
+    keep(author, saved_text, first | {"prevention": "We test such changes"})
+    keep(author, saved_text, as_it_opens(author, saved_text) | {"prevention": WORDS})
     opened = as_it_opens(author, saved_text)
     assert (opened["what_happened"], opened["prevention"]) == (theirs["what_happened"], WORDS)
-    assert "The text was saved anew after that, at" in author.get(saved_text).text
+    assert "The text was saved anew meanwhile" in author.get(saved_text).text
     assert author.post_as_is(saved_text, opened | {"act": "save"}).status_code == 303
     assert "You typed this" not in author.get(saved_text).text
+
+
+def test_two_open_forms_take_nothing_from_each_other(author: Visitor, incident_id: str) -> None:
+    path = f"/console/incidents/{incident_id}/post-mortem"
+    phone, desk = as_it_opens(author, path), as_it_opens(author, path)
+    keep(author, path, phone | {"root_cause": "Said on the phone"})
+    keep(author, path, desk | {"impact": "Said at the desk"})
+    keep(author, path, desk)
+    keep(author, path, desk | {"impact": "Said at the desk"})
+    opened = as_it_opens(author, path)
+    assert (opened["root_cause"], opened["impact"]) == ("Said on the phone", "Said at the desk")
+    # The desk never showed the phone's words: saving there leaves them.
+    assert author.post_as_is(path, desk | {"impact": "Said at the desk", "act": "save"}).status_code == 303
+    opened = as_it_opens(author, path)
+    assert (opened["root_cause"], opened["impact"]) == ("Said on the phone", "Said at the desk")
+    # This form shows them: saving here, even with other words, ends them.
+    assert author.post_as_is(path, opened | {"root_cause": WORDS, "act": "save"}).status_code == 303
+    assert drafts() == []
+
+
+def test_a_form_that_shows_refused_words_again_ends_the_draft_they_came_from(author: Visitor, saved_text: str) -> None:
+    opened = as_it_opens(author, saved_text) | {"prevention": "x" * 9_000}
+    keep(author, saved_text, opened)
+    refused = author.post_as_is(saved_text, opened | {"act": "save"})
+    assert refused.status_code == 422
+    again = fields_of(refused.text, saved_text) | {"prevention": WORDS, "act": "save"}
+    assert author.post_as_is(saved_text, again).status_code == 303
+    assert drafts() == []
+
+
+def test_words_that_were_saved_elsewhere_are_no_draft_any_more(author: Visitor, saved_text: str) -> None:
+    phone, desk = as_it_opens(author, saved_text), as_it_opens(author, saved_text)
+    keep(author, saved_text, phone | {"prevention": WORDS})
+    assert author.post_as_is(saved_text, desk | {"prevention": WORDS, "act": "save"}).status_code == 303
+    assert "You typed this" not in author.get(saved_text).text
+
+
+def test_a_version_that_is_no_number_shows_the_words_again(author: Visitor, path: str) -> None:
+    answer = author.post_as_is(f"{path}/draft", as_it_opens(author, path) | {"version": "x", field_of(path): WORDS})
+    assert answer.status_code == 403
+    assert WORDS in answer.text
+
+
+def test_only_what_was_changed_need_be_posted(author: Visitor, path: str) -> None:
+    opened = as_it_opens(author, path)
+    tokens = {name: opened[name] for name in ("csrf_token", "form_token", "version", "shown", "drafts")}
+    keep(author, path, tokens | {field_of(path): WORDS})
+    assert drafts() == [{field_of(path): WORDS}]
+
+
+@pytest.mark.parametrize("shown", ["", "no JSON", "[]", "{}", "[" * 5000, '{"prevention": 7}'])
+def test_a_form_that_forgot_what_it_showed_keeps_everything(shown: str, author: Visitor, saved_text: str) -> None:
+    keep(author, saved_text, as_it_opens(author, saved_text) | {"shown": shown, "prevention": WORDS})
+    (kept,) = drafts()
+    assert kept["prevention"] == WORDS
+    assert "overloaded" in kept["what_happened"]
+
+
+def test_words_for_a_text_that_was_approved_meanwhile_are_shown_and_can_be_thrown_away(
+    author: Visitor, reviewer: Visitor, saved_text: str
+) -> None:
+    typed = as_it_opens(author, saved_text) | FIELDS["post-incident-email"][1] | {"prevention": WORDS}
+    assert author.post_as_is(saved_text, typed | {"act": "submit"}).status_code == 303
+    keep(author, saved_text, as_it_opens(author, saved_text) | {"prevention": "One word more"})
+    assert reviewer.post(saved_text, {}, act="approve").status_code == 303
+    page = author.get(saved_text).text
+    assert "can’t be changed as it stands" in page
+    assert '<dd class="typed-text">One word more</dd>' in page
+    assert author.post(f"{saved_text}/draft/discard", {}, on=saved_text).status_code == 303
+    assert "One word more" not in author.get(saved_text).text
+
+
+def test_a_form_that_was_saved_before_never_submits_what_a_colleague_wrote_since(
+    author: Visitor, reviewer: Visitor, saved_text: str
+) -> None:
+    typed = as_it_opens(author, saved_text) | FIELDS["post-incident-email"][1] | {"prevention": WORDS}
+    assert author.post_as_is(saved_text, typed | {"act": "save"}).status_code == 303
+    theirs = {"what_happened": "Grace found the cause.", "prevention": "We will see."}
+    assert reviewer.post(saved_text, theirs, act="save").status_code == 303
+    assert author.post_as_is(saved_text, typed | {"act": "submit"}).status_code == 409
+    assert builders.newest_document().state is DocumentState.DRAFT
 
 
 @pytest.mark.parametrize("document", SAVED)

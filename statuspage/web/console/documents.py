@@ -1,6 +1,5 @@
 """The direct e-mail, the post-incident e-mail and the post-mortem; waivers; closing."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
@@ -12,7 +11,6 @@ from sqlalchemy import select
 from statuspage import clock
 from statuspage.actions import aftermath
 from statuspage.actions.audiences import reach
-from statuspage.actions.drafts import draft_of
 from statuspage.actions.policies import policy_of
 from statuspage.actions.wording import overrides_of
 from statuspage.db import db
@@ -33,9 +31,10 @@ from statuspage.rules.vocabulary import (
 )
 from statuspage.settings import Settings
 from statuspage.web import access
-from statuspage.web.console import post_mortems, preview
+from statuspage.web.console import post_mortems, preview, unsaved
 from statuspage.web.console.messages import get_incident
 from statuspage.web.console.told import lines_of
+from statuspage.web.console.unsaved import posted_drafts
 from statuspage.web.console.wording import check_wording, marks_of
 from statuspage.web.forms import STALE, StaleForm, form_token, posted_nonce, posted_version, typed
 from statuspage.web.publishing import publish_at_once
@@ -133,7 +132,9 @@ def close(incident_id: str) -> ResponseReturnValue:
 def _save(incident: Incident, kind: DocumentKind, now: datetime) -> None:
     if kind is DocumentKind.DIRECT_EMAIL:
         raise RuleBroken({"": "Please press Send."})
-    aftermath.save_document(incident.id, kind, typed(), posted_version(), current_user.id, now, nonce=posted_nonce())
+    aftermath.save_document(
+        incident.id, kind, typed(), posted_version(), current_user.id, now, nonce=posted_nonce(), drafts=posted_drafts()
+    )
 
 
 def _start_public(incident: Incident, kind: DocumentKind, now: datetime) -> None:
@@ -141,7 +142,9 @@ def _start_public(incident: Incident, kind: DocumentKind, now: datetime) -> None
     fields = typed()
     if not fields.get(PUBLIC_TEXT, "").strip():
         fields[PUBLIC_TEXT] = public_start(fields, post_mortems.prevention_of(incident.id))
-    aftermath.save_document(incident.id, kind, fields, posted_version(), current_user.id, now, nonce=posted_nonce())
+    aftermath.save_document(
+        incident.id, kind, fields, posted_version(), current_user.id, now, nonce=posted_nonce(), drafts=posted_drafts()
+    )
 
 
 def _renew_timeline(incident: Incident, kind: DocumentKind, now: datetime) -> None:
@@ -184,7 +187,9 @@ def _send(incident: Incident, kind: DocumentKind, now: datetime) -> None:
     _require_comms()
     if kind is DocumentKind.DIRECT_EMAIL:
         overridden = check_wording(typed(), customer_fields(kind))
-        aftermath.send_direct_email(incident.id, typed(), posted_nonce(), current_user.id, now, overridden)
+        aftermath.send_direct_email(
+            incident.id, typed(), posted_nonce(), current_user.id, now, overridden, posted_drafts()
+        )
         return
     send_at = None
     if request.form.get("act") == "schedule":
@@ -250,10 +255,9 @@ def _page(
         states.add(DocumentState.SENT)
     # What was typed is shown again, whatever became of the text meanwhile.
     typing = kept is not None and any(field.name in kept for field in FIELDS[kind])
-    suggested = _opening_values(incident, kind, document)
-    is_editable = document is None or document.state in states or kind is DocumentKind.DIRECT_EMAIL or typing
-    draft = draft_of(incident.id, kind, current_user.id) if kept is None and is_editable else None
-    shown = kept if kept is not None else suggested | (draft.fields if draft else {})
+    saved = _opening_values(incident, kind, document)
+    typed_before = unsaved.unsaved_of(incident, kind, document, saved)
+    shown = kept if kept is not None else saved | typed_before.fields
     is_post_mortem = kind is DocumentKind.POST_MORTEM
     item_typed, item_errors = item
     return render_template(
@@ -263,10 +267,12 @@ def _page(
         fields=FIELDS[kind],
         document=document,
         earlier=earlier,
-        is_editable=is_editable,
+        own=url_for("documents.show", incident_id=incident.id, document=kind.value.replace("_", "-")),
+        is_editable=document is None or document.state in states or kind is DocumentKind.DIRECT_EMAIL or typing,
         typed=shown,
-        suggested=json.dumps({field.name: suggested.get(field.name, "") for field in FIELDS[kind]}),
-        draft=draft,
+        shown=unsaved.fingerprints(kind, shown),
+        drafts_shown=" ".join(typed_before.nonces if kept is None else unsaved.posted_forms()),
+        unsaved=typed_before if kept is None else None,
         errors=errors,
         overrides=overrides_of("document", [each.id for each in (document, *earlier) if each is not None]),
         version=document.version if document else 0,

@@ -11,12 +11,11 @@ from sqlalchemy import select
 
 from statuspage import clock
 from statuspage.actions import incidents
-from statuspage.actions.drafts import draft_of
 from statuspage.actions.policies import policy_of
 from statuspage.actions.promises import promises_of
 from statuspage.actions.wording import overrides_of
 from statuspage.db import db
-from statuspage.models import Incident, InternalUpdate, Page, Promise, Update
+from statuspage.models import Incident, InternalUpdate, MessageDraft, Page, Promise, Update
 from statuspage.rules import messages
 from statuspage.rules.languages import apology_in, help_in
 from statuspage.rules.policy import UNOWED_NEXT_UPDATE
@@ -132,7 +131,7 @@ def get_incident(incident_id: str) -> Incident:
 def _show(incident: Incident, kind: MessageKind, kept: dict[str, str] | None, errors: dict[str, str]) -> str:
     now, may_post = clock.now(), current_user.role.allows(AccountRole.COMMS)
     suggested = _suggested(incident, kind, now)
-    draft = draft_of(incident.id, kind, current_user.id) if kept is None and may_post else None
+    draft = db.session.get(MessageDraft, (incident.id, kind, current_user.id)) if kept is None and may_post else None
     values = kept if kept is not None else suggested | (draft.fields if draft else {})
     states = {name.removeprefix("state_"): value for name, value in values.items() if name.startswith("state_")}
     lines, promises, play = lines_of(incident, now), _promises(incident, now), play_of(incident.id, now)
