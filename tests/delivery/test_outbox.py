@@ -119,7 +119,7 @@ _MANY_MORE = """
     INSERT INTO deliveries (announcement_id, subscriber_id, address, lane, state, attempts, not_before, batch,
         lease_owner, was_unknown, error)
     SELECT announcement_id, 'r' || n, 'reader' || n || '@example.com', lane, state, attempts, not_before, '', '', false, ''
-    FROM (SELECT * FROM deliveries ORDER BY id DESC LIMIT 1) AS one, generate_series(1, 20000) AS n
+    FROM (SELECT * FROM deliveries ORDER BY id DESC LIMIT 1) AS one, generate_series(1, 5000) AS n
 """
 
 
