@@ -23,10 +23,7 @@ def save_draft(
     it. Raises NotFound.
     """
     with transaction(now) as session:
-        if session.get(Incident, incident_id) is None:
-            raise NotFound("incident")
-        after_one_another(session, by)
-        if session.get(FormSubmission, nonce) is not None:
+        if not may_keep(session, incident_id, nonce, by):
             return False
         if not fields:
             _delete(session, incident_id, kind, by)
@@ -37,6 +34,14 @@ def save_draft(
             session.add(draft)
         draft.fields, draft.saved_at = dict(fields), now
         return True
+
+
+def may_keep(session: Session, incident_id: str, nonce: str, by: str) -> bool:
+    """Tell whether a form may keep a draft: once it was posted or saved, no more. Raises NotFound."""
+    if session.get(Incident, incident_id) is None:
+        raise NotFound("incident")
+    after_one_another(session, by)
+    return session.get(FormSubmission, nonce) is None
 
 
 def discard_draft(incident_id: str, kind: MessageKind, by: str, now: datetime) -> None:

@@ -6,10 +6,10 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from statuspage.actions.drafts import after_one_another
+from statuspage.actions.drafts import after_one_another, may_keep
 from statuspage.db import db, transaction
-from statuspage.models import DocumentDraft, FormSubmission, Incident
-from statuspage.rules.vocabulary import DocumentKind, NotFound
+from statuspage.models import DocumentDraft
+from statuspage.rules.vocabulary import DocumentKind
 
 
 def save_text_draft(
@@ -21,10 +21,7 @@ def save_text_draft(
     it. Raises NotFound.
     """
     with transaction(now) as session:
-        if session.get(Incident, incident_id) is None:
-            raise NotFound("incident")
-        after_one_another(session, by)
-        if session.get(FormSubmission, nonce) is not None:
+        if not may_keep(session, incident_id, nonce, by):
             return False
         if not fields:
             forget_text_drafts(session, (nonce,), by)

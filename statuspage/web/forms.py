@@ -1,5 +1,6 @@
 """What forms share: the nonce of one posting, what was typed, and the page that says what is wrong."""
 
+import json
 import secrets
 from collections.abc import Callable
 
@@ -34,6 +35,17 @@ def posted_nonce() -> str:
 def typed() -> dict[str, str]:
     """Return what was typed, one value a field."""
     return request.form.to_dict(flat=True)
+
+
+def posted_words(name: str) -> dict[str, str]:
+    """Return what a form noted in this hidden field when it opened, by control; empty if that can't be read."""
+    try:
+        content = json.loads(request.form.get(name, ""))
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    return {control: value for control, value in content.items() if isinstance(value, str)}
 
 
 def posted_version() -> int:

@@ -52,6 +52,14 @@ def fields_of(page: str, path: str) -> dict[str, str]:
     return {name: html.unescape(value) for name, value in fields.items()}
 
 
+def write(visitor: Visitor, path: str, act: str) -> dict[str, str]:
+    """Fill in a text and press a button; return what was posted."""
+    name, rest = FIELDS[path.rpartition("/")[2]]
+    typed = as_it_opens(visitor, path) | rest | {name: WORDS}
+    assert visitor.post_as_is(path, typed | {"act": act}).status_code == 303
+    return typed
+
+
 def keep(visitor: Visitor, path: str, fields: Mapping[str, str]) -> str:
     """Keep a draft as the script does; return since when it is kept."""
     answer = visitor.post_as_is(f"{path}/draft", dict(fields), headers={"Accept": "application/json"})
@@ -206,8 +214,7 @@ def test_a_form_that_forgot_what_it_showed_keeps_everything(shown: str, author: 
 def test_words_for_a_text_that_was_approved_meanwhile_are_shown_and_can_be_thrown_away(
     author: Visitor, reviewer: Visitor, saved_text: str
 ) -> None:
-    typed = as_it_opens(author, saved_text) | FIELDS["post-incident-email"][1] | {"prevention": WORDS}
-    assert author.post_as_is(saved_text, typed | {"act": "submit"}).status_code == 303
+    write(author, saved_text, "submit")
     keep(author, saved_text, as_it_opens(author, saved_text) | {"prevention": "One word more"})
     assert reviewer.post(saved_text, {}, act="approve").status_code == 303
     page = author.get(saved_text).text
@@ -220,8 +227,7 @@ def test_words_for_a_text_that_was_approved_meanwhile_are_shown_and_can_be_throw
 def test_a_form_that_was_saved_before_never_submits_what_a_colleague_wrote_since(
     author: Visitor, reviewer: Visitor, saved_text: str
 ) -> None:
-    typed = as_it_opens(author, saved_text) | FIELDS["post-incident-email"][1] | {"prevention": WORDS}
-    assert author.post_as_is(saved_text, typed | {"act": "save"}).status_code == 303
+    typed = write(author, saved_text, "save")
     theirs = {"what_happened": "Grace found the cause.", "prevention": "We will see."}
     assert reviewer.post(saved_text, theirs, act="save").status_code == 303
     assert author.post_as_is(saved_text, typed | {"act": "submit"}).status_code == 409
@@ -244,8 +250,7 @@ def test_a_second_click_on_save_is_the_same_save(author: Visitor, incident_id: s
 def test_who_approves_does_not_approve_what_was_typed_and_not_saved(
     author: Visitor, reviewer: Visitor, saved_text: str
 ) -> None:
-    typed = as_it_opens(author, saved_text) | FIELDS["post-incident-email"][1] | {"prevention": WORDS}
-    assert author.post_as_is(saved_text, typed | {"act": "submit"}).status_code == 303
+    write(author, saved_text, "submit")
     keep(reviewer, saved_text, as_it_opens(reviewer, saved_text) | {"prevention": "Something else"})
     answer = reviewer.post_as_is(saved_text, as_it_opens(reviewer, saved_text) | {"act": "approve"})
     assert answer.status_code == 422

@@ -1,8 +1,5 @@
 """Drafts of messages: saved while somebody types, or by a button; thrown away by another."""
 
-import json
-from collections.abc import Mapping
-
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
@@ -14,7 +11,7 @@ from statuspage.rules.times import moment_in_words
 from statuspage.rules.vocabulary import AccountRole, MessageKind
 from statuspage.web import access
 from statuspage.web.console.messages import post_again
-from statuspage.web.forms import StaleForm, posted_nonce, typed
+from statuspage.web.forms import StaleForm, posted_nonce, posted_words, typed
 
 blueprint = Blueprint("drafts", __name__, url_prefix="/console/incidents")
 
@@ -28,7 +25,7 @@ def save(incident_id: str, kind: str) -> ResponseReturnValue:
         nonce = posted_nonce()
     except StaleForm:
         return post_again(incident_id, kind)
-    fields = changes(MessageKind(kind), typed(), _suggested())
+    fields = changes(MessageKind(kind), typed(), posted_words("suggested"))
     is_kept = drafts.save_draft(incident_id, MessageKind(kind), fields, nonce, current_user.id, now)
     if request.accept_mimetypes.best == "application/json":
         return {"saved": moment_in_words(now, now) if is_kept else ""}
@@ -44,14 +41,3 @@ def discard(incident_id: str, kind: str) -> ResponseReturnValue:
     """Throw one's draft away and begin anew."""
     drafts.discard_draft(incident_id, MessageKind(kind), current_user.id, clock.now())
     return redirect(url_for("messages.form", incident_id=incident_id, kind=kind), 303)
-
-
-def _suggested() -> Mapping[str, str]:
-    """Return what the form opened with; empty if that can't be read: then everything typed is kept."""
-    try:
-        content = json.loads(request.form.get("suggested", ""))
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(content, dict):
-        return {}
-    return {name: value for name, value in content.items() if isinstance(value, str)}

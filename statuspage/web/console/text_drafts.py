@@ -1,8 +1,5 @@
 """What somebody typed into a text and has not saved yet: kept while they type, shown again, thrown away."""
 
-import json
-from collections.abc import Mapping
-
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
@@ -14,7 +11,7 @@ from statuspage.rules.times import moment_in_words
 from statuspage.rules.vocabulary import AccountRole, RuleBroken
 from statuspage.web import access
 from statuspage.web.console import documents
-from statuspage.web.forms import StaleForm, posted_nonce, posted_version, typed
+from statuspage.web.forms import StaleForm, posted_nonce, posted_version, posted_words, typed
 
 blueprint = Blueprint("text_drafts", __name__, url_prefix="/console/incidents")
 
@@ -30,7 +27,7 @@ def save(incident_id: str, document: str) -> ResponseReturnValue:
         nonce, version = posted_nonce(), posted_version()
     except (StaleForm, RuleBroken):
         return documents.post_again(incident_id, document)
-    fields = document_changes(kind, typed(), _shown())
+    fields = document_changes(kind, typed(), posted_words("shown"))
     is_kept = text_drafts.save_text_draft(incident_id, kind, fields, nonce, version, current_user.id, now)
     if request.accept_mimetypes.best == "application/json":
         return {"saved": moment_in_words(now, now) if is_kept else ""}
@@ -46,12 +43,3 @@ def discard(incident_id: str, document: str) -> ResponseReturnValue:
     """Throw away what one typed since the text was saved."""
     text_drafts.discard_text_drafts(incident_id, documents.KINDS[document], current_user.id, clock.now())
     return redirect(url_for("documents.show", incident_id=incident_id, document=document), 303)
-
-
-def _shown() -> Mapping[str, str]:
-    """Return the fingerprints of what the form showed; empty if that can't be read: then everything typed is kept."""
-    try:
-        content = json.loads(request.form.get("shown", ""))
-    except (ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
